@@ -1,0 +1,1 @@
+"""The dialogue engine: inbox, turns, outbox, knowledge, and the HTTP and command-line fronts."""

@@ -1,0 +1,76 @@
+"""Bring a database to the newest schema: roles once, then every pending version."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from migrations.partitions import create_month_sql, months_from
+from migrations.roles import create_roles_sql, prepare_database_sql
+
+HERE = Path(__file__).parent
+MONTHS_AHEAD = 3
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.attributes["connect"] = lambda: asyncpg.connect(url, timeout=5)
+    return config
+
+
+def head() -> str:
+    """The newest version that this code knows."""
+    revision = ScriptDirectory(str(HERE)).get_current_head()
+    assert revision is not None  # noqa: S101 - versions/ is never empty
+    return revision
+
+
+async def bootstrap(admin_url: str, database: str) -> None:
+    """Create the roles and the database. `admin_url` is a superuser's, in any other database."""
+    connection = await asyncpg.connect(admin_url, timeout=5)
+    try:
+        await connection.execute(create_roles_sql())
+        exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database)
+        if not exists:
+            await connection.execute(f'CREATE DATABASE "{database}"')
+    finally:
+        await connection.close()
+
+
+async def prepare(admin_url: str, database: str) -> None:
+    """Give a new database its schemas and let only our roles in. `admin_url` points into it."""
+    connection = await asyncpg.connect(admin_url, timeout=5)
+    try:
+        await connection.execute(prepare_database_sql(database))
+    finally:
+        await connection.close()
+
+
+async def migrate(url: str) -> None:
+    """Run every pending version as cairn_migrate, then make the partitions of the next months."""
+    await asyncio.to_thread(command.upgrade, _config(url), "head")
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute("SET ROLE cairn_owner")
+        for month in months_from(datetime.now(UTC).date(), MONTHS_AHEAD + 1):
+            await connection.execute(create_month_sql(month))
+    finally:
+        await connection.close()
+
+
+async def current(url: str) -> str | None:
+    """The version a database is at; None when it was never migrated."""
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        exists = await connection.fetchval("SELECT to_regclass('app.alembic_version')")
+        if exists is None:
+            return None
+        version: str | None = await connection.fetchval("SELECT version_num FROM app.alembic_version")
+        return version
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""Values, settings, storage and security that every other package builds on."""

@@ -1,0 +1,37 @@
+"""What a bot says, independent of any channel: text in Markdown, choices, citations."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Value(BaseModel):
+    """A frozen value: compared by content, safe to share between tasks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choice(Value):
+    """One thing a contact can pick; `value` comes back as if they had typed or tapped it."""
+
+    label: str = Field(min_length=1, max_length=200)
+    value: str = Field(min_length=1, max_length=2000)
+
+
+class Citation(Value):
+    """A passage of the creator's knowledge that supports the reply; `quote` is verbatim."""
+
+    number: int = Field(ge=1, description="the [n] this citation has in the text")
+    document_id: UUID
+    chunk_id: UUID
+    title: str
+    heading: str = ""
+    quote: str
+
+
+class Message(Value):
+    """One outbound message before it is fitted to a channel."""
+
+    text: str = Field(description="Markdown")
+    choices: tuple[Choice, ...] = ()
+    citations: tuple[Citation, ...] = ()
