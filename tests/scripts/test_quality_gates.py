@@ -102,13 +102,22 @@ def test_a_small_copy_in_a_large_tree_is_tolerated(tmp_path: Path) -> None:
 
 
 def test_lengths_warn_and_do_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    body = "".join(f"    value_{number} = {number}\n" for number in range(FUNCTION_LINES))
+    body = indent(distinct(FUNCTION_LINES, "value"), "    ")
     write(tmp_path, {"core/long.py": f"def long():\n{body}" + distinct(FILE_LINES, "top")})
     assert measure(tmp_path) == 0
     shown = capsys.readouterr().out
     assert f"core/long.py has {1 + FUNCTION_LINES + FILE_LINES}" in shown
     assert f"core/long.py:1 has {1 + FUNCTION_LINES}" in shown
     assert shown.count("  warn\n") == 2
+
+
+def test_a_migration_may_be_one_long_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = indent(distinct(FUNCTION_LINES, "table"), "    ")
+    write(tmp_path, {"migrations/versions/0001_tables.py": f"def upgrade():\n{body}"})
+    assert measure(tmp_path, "--only", "function-length") == 0
+    assert "warn" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,8 @@ def run_under_coverage(root: Path, halves: str, *options: str) -> None:
     """Run ten statements: three always, four more for the half a, three for the half b."""
     half_a = "if 'a' in sys.argv[1]:\n" + indent(distinct(4, "left"), "    ")
     half_b = "if 'b' in sys.argv[1]:\n" + indent(distinct(3, "right"), "    ")
-    write(root, {"core/__init__.py": "", "core/ten.py": f"import sys\n\n{half_a}{half_b}"})
+    program = f"import sys\n\n{half_a}{half_b}"
+    write(root, {"core/__init__.py": "", "core/ten.py": program, "pyproject.toml": ""})
     command = [sys.executable, "-m", "coverage", "run", *options, "--source", "core"]
     subprocess.run([*command, "-m", "core.ten", halves], cwd=root, check=True, timeout=60)
 
