@@ -5,8 +5,8 @@ async with engines as urls:
     ...
 """
 
-from shared.embedded.engines import EmbeddedEngines, EngineName, running_urls
+from shared.embedded.engines import EmbeddedEngines, EngineName, discard, running_urls
 from shared.embedded.errors import EngineError
 from shared.embedded.urls import EngineUrls
 
-__all__ = ["EmbeddedEngines", "EngineError", "EngineName", "EngineUrls", "running_urls"]
+__all__ = ["EmbeddedEngines", "EngineError", "EngineName", "EngineUrls", "discard", "running_urls"]

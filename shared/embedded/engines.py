@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -121,6 +122,19 @@ def running_urls(data_dir: Path) -> EngineUrls | None:
     if created is None or abs(created - parent["created_at"]) > CLOCK_TOLERANCE_SECONDS:
         return None
     return EngineUrls(**urls)
+
+
+def discard(data_dir: Path) -> None:
+    """Delete a data folder that nobody uses, with what lies elsewhere behind its links."""
+    folder = DataFolder(data_dir)
+    folder.open()
+    try:
+        cluster = folder.path / Postgres.name
+        if cluster.is_symlink():
+            shutil.rmtree(cluster.readlink().parent, ignore_errors=True)
+        shutil.rmtree(folder.path)
+    finally:
+        folder.close()
 
 
 async def _together(jobs: Iterable[Awaitable[None]]) -> None:
