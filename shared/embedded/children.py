@@ -86,7 +86,8 @@ def spawn(
     """Start a process that keeps away from the terminal's Ctrl-C and dies with this one.
 
     Its session is its own, so that Ctrl-C reaches us alone and we stop the engines in order. It
-    gets none of our environment: the engines need no secret of ours.
+    gets none of our environment: the engines need no secret of ours. Linux counts the end of the
+    calling thread as the parent's death, so call it from a thread that lasts.
     """
     identity = [str(account.uid), str(account.gid)] if account else ["-1", "-1"]
     launch = [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), str(int(death_signal))]

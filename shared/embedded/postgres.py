@@ -7,6 +7,7 @@ here. The roles and their row-level security are those of production, where pass
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ INITDB_OPTIONS = (
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
+# "starting up" is what our own questions are told, not a reason.
+SAYS_WHY = re.compile(r"(?:FATAL|PANIC|error): +((?!the database system is starting up).*)")
 STILL_ENDING = "pre-existing shared memory block"
 
 
@@ -48,6 +51,9 @@ class Postgres(Engine):
         StopStep(signal.SIGINT, 15.0),
         StopStep(signal.SIGQUIT, 5.0),
     )
+
+    # Recovery after a crash reads the whole log since the last checkpoint.
+    ready_seconds = 300.0
 
     socket_dir: Path
     _cluster: Path
@@ -123,17 +129,17 @@ class Postgres(Engine):
                 database="postgres",
                 timeout=ANSWER_SECONDS,
             )
+            try:
+                await _ensure_database(connection)
+            finally:
+                await connection.close(timeout=ANSWER_SECONDS)
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return False
-        try:
-            await _ensure_database(connection)
-        finally:
-            await connection.close(timeout=ANSWER_SECONDS)
         return True
 
     def reason(self, lines: Sequence[str]) -> str:
-        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line or "error:" in line]
-        return super().reason(fatal or lines)
+        found = [match[1] for line in lines if (match := SAYS_WHY.search(line))]
+        return super().reason(found or lines)
 
     def failure(self, what: str, child: Child) -> EngineError:
         error = super().failure(what, child)

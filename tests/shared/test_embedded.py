@@ -272,6 +272,7 @@ async def test_broken_postgres_data_shows_what_postgres_says(data_dir: Path) -> 
     (data_dir / "postgres" / "global" / "pg_control").unlink()
     assert "PostgreSQL stopped while starting: " in (error := await failure_of(data_dir)).message
     assert "pg_control" in error.message
+    assert "UTC" not in error.message  # the reason, without the log's prefix
     assert not children_of(data_dir)
 
 
@@ -332,6 +333,16 @@ async def test_chroma_says_so_when_its_port_is_taken_over_a_restart(
         await engines.start("chroma")
     await engines.start("chroma")
     await all_answer(engines.urls)
+
+
+async def test_discard_leaves_a_foreign_link_target_alone(tmp_path: Path) -> None:
+    data_dir, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data_dir.mkdir()
+    (elsewhere / "postgres").mkdir(parents=True)
+    (data_dir / "postgres").symlink_to(elsewhere / "postgres")
+    discard(data_dir)
+    assert not data_dir.exists()
+    assert (elsewhere / "postgres").is_dir()
 
 
 async def test_urls_quote_names_and_passwords(engines: EmbeddedEngines) -> None:
