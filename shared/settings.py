@@ -12,7 +12,7 @@ from shared.errors import ConfigurationError
 
 PREFIX = "CAIRN_"
 # Read elsewhere, before settings exist.
-OTHER_NAMES = frozenset({"CAIRN_FAILPOINT", "CAIRN_CHROMIUM"})
+OTHER_NAMES = frozenset({"CAIRN_FAILPOINT", "CAIRN_CHROMIUM", "CAIRN_BOT_TOKEN", "CAIRN_API_KEY"})
 
 
 class DatabaseSettings(BaseModel):
@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     public_base_url: str = Field("http://127.0.0.1:8000", description="how the world reaches us")
+    default_channel: str | None = Field(
+        None, description="route key of the web channel whose chat is the page at /"
+    )
     secret_keys: SecretStr | None = Field(
         None, description="id:base64 of 32 bytes, comma separated; the first one encrypts"
     )

@@ -1,0 +1,1 @@
+"""Bots: each folder declares one, with what it knows and the conversations it must hold."""

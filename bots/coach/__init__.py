@@ -1,0 +1,1 @@
+"""A coach for habits and goals, answering from its handbook."""

@@ -1,0 +1,127 @@
+"""`cairn dev`: engines, schema, a demo, gateway and worker in one process; Ctrl-C stops it all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from core.cli.context import DEFAULT_DATA_DIR, DataDir, embedded_settings, prepare_database, write_private
+from core.cli.gateway import address, bind, on_stop_signal, serving
+from core.cli.ingest import ingest_file
+from core.cli.serve import check_boot
+from core.runtime import Runtime, open_runtime
+from core.seed import DEMO_CREATOR, Demo, handbook, seed_demo
+from core.worker import Worker
+from shared import telemetry
+from shared.embedded import EmbeddedEngines
+from shared.settings import Settings, load_settings
+
+API_KEY_FILE = "demo-api-key"
+SEEDED_FILE = "demo-seeded"
+LOG_FILE = "cairn.log"
+
+console = Console(highlight=False)
+
+
+def dev(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks one.")] = 8000,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    seed: Annotated[bool, typer.Option(help="Make the demo creator on the first start.")] = True,
+) -> None:
+    """Run all of Cairn on this machine, with engines of its own; nothing else is needed."""
+    asyncio.run(_dev(load_settings(), host, port, data_dir, seed))
+
+
+async def _dev(settings: Settings, host: str, port: int, data_dir: Path, seed: bool) -> None:
+    listener = bind(host, port)
+    stopped = asyncio.Event()
+    on_stop_signal(stopped.set)
+    if "public_base_url" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"public_base_url": address(listener)})
+    async with _runtime(settings, data_dir, stopped) as runtime:
+        demo = await _seed(runtime, data_dir) if seed and not stopped.is_set() else None
+        if demo is not None:
+            runtime.settings.default_channel = demo.route_key
+        worker = Worker(runtime)
+        async with asyncio.TaskGroup() as group, serving(runtime, listener):
+            group.create_task(worker.run())
+            await _welcome(runtime, address(listener), data_dir, demo)
+            await stopped.wait()
+            console.print("Stopping…")
+            worker.stop()
+
+
+@asynccontextmanager
+async def _runtime(
+    settings: Settings, data_dir: Path, stopped: asyncio.Event
+) -> AsyncIterator[Runtime]:
+    engines = EmbeddedEngines(data_dir, progress=console.print)
+    with console.status("Starting PostgreSQL, Redis and Chroma…"):
+        urls = await engines.__aenter__()
+    try:
+        # Logs go to a file: the terminal is for people.
+        telemetry.configure(settings.telemetry, file=data_dir / "logs" / LOG_FILE)
+        with console.status("Preparing the database…"):
+            await prepare_database(urls)
+        async with open_runtime(embedded_settings(settings, urls, data_dir)) as runtime:
+            await check_boot(runtime)
+            yield runtime
+    finally:
+        await engines.__aexit__(None, None, None)
+
+
+async def _seed(runtime: Runtime, data_dir: Path) -> Demo:
+    demo = await seed_demo(runtime)
+    if demo.api_key is not None:
+        write_private(data_dir / API_KEY_FILE, demo.api_key + "\n")
+    if not (data_dir / SEEDED_FILE).exists():
+        await _read_handbook(runtime)
+        write_private(data_dir / SEEDED_FILE, "")
+    return demo
+
+
+async def _read_handbook(runtime: Runtime) -> None:
+    files = handbook(runtime)
+    columns = (TextColumn("Reading the coaching handbook"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        for path in bar.track(files):
+            if reason := await ingest_file(runtime, DEMO_CREATOR, path, "builtin"):
+                console.print(f"{path.name}: {reason}")
+
+
+async def _welcome(runtime: Runtime, url: str, data_dir: Path, demo: Demo | None) -> None:
+    lines = ["", "[bold]Cairn is running.[/bold]", ""]
+    if demo is not None:
+        lines += [f"  Chat with the coach   {url}/", f"  API key               {data_dir / API_KEY_FILE}"]
+    lines += [
+        f"  REST API              {url}/docs",
+        f"  Log                   {data_dir / 'logs' / LOG_FILE}",
+        f"  Language model        {await _model_line(runtime)}",
+        "",
+        "Ctrl-C stops it.",
+        "",
+    ]
+    console.print("\n".join(lines))
+    # The one line that scripts wait for, never wrapped or coloured.
+    print(f"ready {url}", flush=True)  # noqa: T201
+
+
+async def _model_line(runtime: Runtime) -> str:
+    ollama = runtime.settings.ollama
+    status = await runtime.answers.status()
+    if not status.reachable:
+        return (
+            "no Ollama at " + ollama.host + "; answers quote the handbook word for word."
+            "\n                        To add one: install Ollama (ollama.com), then"
+            f" `ollama pull {ollama.chat_model}`."
+            "\n                        It is used as soon as it answers."
+        )
+    if not status.chat_model_present:
+        return f"Ollama is there, without the model: `ollama pull {ollama.chat_model}`"
+    return f"Ollama with {ollama.chat_model}"

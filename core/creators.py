@@ -1,0 +1,90 @@
+"""Creators and their API keys: add one, list them. A key's secret is shown once and never stored."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import InvalidInput
+from shared.security import new_api_key
+from shared.utils.ids import new_id
+
+NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCreator:
+    id: UUID
+    api_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatorSummary:
+    id: UUID
+    name: str
+    status: str
+
+
+async def add_creator(
+    database: DatabaseManager, name: str, *, creator_id: UUID | None = None
+) -> NewCreator:
+    """Make a creator with a first API key. Raises InvalidInput for an empty or long name."""
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise InvalidInput(f"a creator's name has 1 to {NAME_LENGTH} characters")
+    creator_id = creator_id or new_id()
+    async with database.transaction(creator_id) as connection:
+        await connection.execute(
+            "INSERT INTO app.creators (creator_id, name) VALUES ($1, $2)", creator_id, name
+        )
+        api_key = await add_api_key(connection, creator_id, "first key")
+        await connection.execute(
+            "INSERT INTO app.audit_log (creator_id, id, actor, action, target)"
+            " VALUES ($1, $2, 'operator', 'creator.added', $3)",
+            creator_id,
+            new_id(),
+            str(creator_id),
+        )
+    return NewCreator(id=creator_id, api_key=api_key)
+
+
+async def add_api_key(connection: PgConnection, creator_id: UUID, name: str) -> str:
+    """Store a new key's prefix and hash; return the key itself."""
+    plaintext, prefix, digest = new_api_key()
+    await connection.execute(
+        "INSERT INTO app.api_keys (creator_id, id, name, prefix, hash) VALUES ($1, $2, $3, $4, $5)",
+        creator_id,
+        new_id(),
+        name,
+        prefix,
+        digest,
+    )
+    return plaintext
+
+
+async def creator_ids(database: DatabaseManager) -> list[UUID]:
+    """Every creator, for the operator's loops; their rows are then read one creator at a time."""
+    async with database.dispatch() as connection:
+        rows = await connection.fetch("SELECT creator_id FROM app.creators ORDER BY creator_id")
+    return [row["creator_id"] for row in rows]
+
+
+async def list_creators(database: DatabaseManager) -> AsyncIterator[CreatorSummary]:
+    for creator_id in await creator_ids(database):
+        async with database.transaction(creator_id) as connection:
+            row = await connection.fetchrow(
+                "SELECT name, status FROM app.creators WHERE creator_id = $1", creator_id
+            )
+        if row is not None:
+            yield CreatorSummary(id=creator_id, name=row["name"], status=row["status"])
+
+
+async def set_status(database: DatabaseManager, creator_id: UUID, status: str) -> bool:
+    """Suspend or wake a creator; False when there is none with this id."""
+    async with database.transaction(creator_id) as connection:
+        found = await connection.fetchval(
+            "UPDATE app.creators SET status = $2 WHERE creator_id = $1 RETURNING 1",
+            creator_id,
+            status,
+        )
+    return found is not None

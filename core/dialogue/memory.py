@@ -1,0 +1,242 @@
+"""What a turn knows and what it leaves behind: recall before thinking, record after it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core import leases
+from core.leases import Lease, LeaseLost
+from shared.database import PgConnection
+from shared.messages import Message
+from shared.utils.ids import derived_id
+
+HISTORY_MESSAGES = 8
+USAGE_SHARDS = 16  # one busy creator's turns don't queue on one counter row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """An earlier message of the conversation."""
+
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The next inbound message with everything its turn needs, read in one transaction."""
+
+    message_id: UUID
+    channel_id: UUID
+    contact_id: UUID
+    seq: int
+    kind: str
+    text: str
+    payload: dict[str, Any]
+    address: dict[str, Any]
+    starts: int
+    failures: int
+    contact_name: str
+    locale: str | None
+    memory: dict[str, Any]
+    session: dict[str, Any]
+    history: tuple[Utterance, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Thought:
+    """What a turn decided: nothing of it is real before `record` commits."""
+
+    replies: list[Message] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
+    human_wanted: bool = False
+    status: str = "answered"
+    error_code: str | None = None
+    rung: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+
+
+_NEXT = """
+WITH next AS (
+  SELECT id FROM app.messages
+  WHERE creator_id = $1 AND conversation_id = $2 AND direction = 'in' AND status = 'pending'
+  ORDER BY seq LIMIT 1
+), begun AS (
+  UPDATE app.messages SET starts = starts + 1
+  WHERE creator_id = $1 AND id = (SELECT id FROM next)
+  RETURNING id, channel_id, contact_id, seq, kind, text, payload, starts, failures
+)
+SELECT b.*, v.address, c.name, c.locale, c.memory, coalesce(s.state, '{}') AS session
+FROM begun b
+JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
+JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
+LEFT JOIN app.user_sessions s ON s.creator_id = $1 AND s.conversation_id = $2
+"""
+_HISTORY = """
+SELECT author, text FROM app.messages
+WHERE creator_id = $1 AND conversation_id = $2 AND seq < $3 AND seq >= $3 - $4::bigint AND text <> ''
+ORDER BY seq
+"""
+_FENCE = """
+UPDATE app.ai_conversations
+SET last_seq = last_seq + $5, last_message_at = now(),
+    status = CASE WHEN $6 THEN 'needs_human' ELSE status END,
+    outbound_due_at = CASE WHEN $7 THEN coalesce(outbound_due_at, now()) ELSE outbound_due_at END,
+    outbound_hinted_at = CASE WHEN $7 THEN now() ELSE outbound_hinted_at END
+WHERE creator_id = $1 AND id = $2 AND lease_owner = $3 AND epoch = $4
+RETURNING last_seq - $5
+"""
+_REPLY = """
+WITH answered AS (
+  UPDATE app.messages SET status = $9, answered_at = now(), error_code = $10
+  WHERE creator_id = $1 AND id = $2
+), replies AS (
+  INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
+    kind, author, text, payload, status, in_reply_to, idempotency_key, rung, model, prompt, sent_at)
+  SELECT $1, r.id, $3, $4, $5, $6::bigint + r.ordinal, 'out', 'message', 'bot', r.text, r.payload,
+         $11, $2, $2 || ':' || r.ordinal, $12, $13, $14, CASE WHEN $11 = 'sent' THEN now() END
+  FROM unnest($7::uuid[], $8::text[], $15::jsonb[]) WITH ORDINALITY
+       AS r (id, text, payload, ordinal)
+), counted AS (
+  INSERT INTO app.usage_counters (creator_id, day, metric, shard, value)
+  SELECT $1, (now() AT TIME ZONE 'UTC')::date, u.metric, $16, u.value
+  FROM (VALUES ('messages_in', 1::bigint), ('messages_out', cardinality($7))) AS u (metric, value)
+  WHERE u.value > 0
+  ON CONFLICT (creator_id, day, metric, shard)
+    DO UPDATE SET value = usage_counters.value + excluded.value
+)
+SELECT EXISTS (SELECT FROM app.messages WHERE creator_id = $1 AND conversation_id = $3
+               AND direction = 'in' AND status = 'pending' AND id <> $2)
+"""
+_SESSION = """
+INSERT INTO app.user_sessions (creator_id, conversation_id, state, version) VALUES ($1, $2, $3, 1)
+ON CONFLICT (creator_id, conversation_id)
+  DO UPDATE SET state = excluded.state, version = user_sessions.version + 1, updated_at = now()
+"""
+_MEMORY = """
+UPDATE app.contacts SET memory = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
+"""
+_FAILED = """
+UPDATE app.messages SET failures = failures + 1, error_code = $3 WHERE creator_id = $1 AND id = $2
+"""
+_UNDONE = """
+UPDATE app.messages SET starts = starts - 1
+WHERE creator_id = $1 AND id = $2 AND status = 'pending' AND starts > 0
+"""
+
+
+async def recall(connection: PgConnection, lease: Lease) -> Work | None:
+    """Begin the next inbound message; None, and the lease released, when there is none."""
+    await leases.fence(connection, lease)
+    row = await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id)
+    if row is None:
+        await leases.release(connection, lease)
+        return None
+    history = await connection.fetch(
+        _HISTORY, lease.creator_id, lease.conversation_id, row["seq"], HISTORY_MESSAGES
+    )
+    return Work(
+        message_id=row["id"],
+        channel_id=row["channel_id"],
+        contact_id=row["contact_id"],
+        seq=row["seq"],
+        kind=row["kind"],
+        text=row["text"],
+        payload=row["payload"],
+        address=row["address"],
+        starts=row["starts"],
+        failures=row["failures"],
+        contact_name=row["name"],
+        locale=row["locale"],
+        memory=row["memory"],
+        session=row["session"],
+        history=tuple(Utterance(author=h["author"], text=h["text"]) for h in history),
+    )
+
+
+async def record(
+    connection: PgConnection, lease: Lease, work: Work, thought: Thought, *, push: bool
+) -> bool:
+    """Write the whole turn. Returns whether more is pending; if not, the lease is released.
+
+    Raises LeaseLost, and nothing is written, when another worker took the conversation over.
+    """
+    count = len(thought.replies)
+    first_seq = await connection.fetchval(
+        _FENCE,
+        lease.creator_id,
+        lease.conversation_id,
+        lease.owner,
+        lease.epoch,
+        count,
+        thought.human_wanted,
+        push and count > 0,
+    )
+    if first_seq is None:
+        raise LeaseLost
+    more = await _write_replies(connection, lease, work, thought, first_seq, push)
+    await _write_state(connection, lease, work, thought)
+    if not more:
+        await leases.release(connection, lease)
+    return more
+
+
+async def _write_replies(
+    connection: PgConnection,
+    lease: Lease,
+    work: Work,
+    thought: Thought,
+    first_seq: int,
+    push: bool,
+) -> bool:
+    ids = [derived_id(work.message_id, f"reply:{n}") for n in range(1, len(thought.replies) + 1)]
+    more: bool = await connection.fetchval(
+        _REPLY,
+        lease.creator_id,
+        work.message_id,
+        lease.conversation_id,
+        work.channel_id,
+        work.contact_id,
+        first_seq,
+        ids,
+        [reply.text for reply in thought.replies],
+        thought.status,
+        thought.error_code,
+        "queued" if push else "sent",
+        thought.rung,
+        thought.model,
+        thought.prompt,
+        [reply.model_dump(mode="json", exclude={"text"}) for reply in thought.replies],
+        lease.conversation_id.int % USAGE_SHARDS,
+    )
+    return more
+
+
+async def _write_state(
+    connection: PgConnection, lease: Lease, work: Work, thought: Thought
+) -> None:
+    if thought.session != work.session:
+        await connection.execute(
+            _SESSION, lease.creator_id, lease.conversation_id, thought.session
+        )
+    if thought.memory != work.memory:
+        await connection.execute(_MEMORY, lease.creator_id, work.contact_id, thought.memory)
+
+
+async def record_failure(
+    connection: PgConnection, lease: Lease, work: Work, code: str, due_at: datetime
+) -> None:
+    """Count a handled failure and let the conversation rest until `due_at`."""
+    await leases.fence(connection, lease)
+    await connection.execute(_FAILED, lease.creator_id, work.message_id, code)
+    await leases.release(connection, lease, due_at)
+
+
+async def undo_start(connection: PgConnection, lease: Lease, work: Work | None) -> None:
+    """Hand an unfinished turn back: a stop on purpose is neither a failure nor a death."""
+    if work is not None:
+        await connection.execute(_UNDONE, lease.creator_id, work.message_id)
+    await leases.hand_back(connection, lease)

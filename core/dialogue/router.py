@@ -1,0 +1,162 @@
+"""Decide what a message is, form answer, command, choice, pattern or question, and run it."""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from core.accounts import ChannelRecord
+from core.bots import Bot, Handler, Turn
+from core.dialogue import forms
+from core.dialogue.answering import Answering, Spoken
+from core.dialogue.memory import Thought, Work
+from core.leases import Lease
+from shared.database import DatabaseManager
+from shared.errors import ConfigurationError
+from shared.messages import Message
+
+_COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
+# How a channel whose buttons carry few bytes names a choice: the message that offered it, and which.
+_CHOICE = re.compile(r"^choice:([0-9a-f-]{36}):(\d{1,3})$")
+_OFFERED = "SELECT payload -> 'choices' FROM app.messages WHERE creator_id = $1 AND id = $2"
+
+ONLY_TEXT = "I can only read text so far. Could you write it in words?"
+CANCELLED = "All right, I've put that aside."
+NOTHING_TO_CANCEL = "There is nothing to cancel."
+
+
+class Router:
+    """Turns one message into a Thought by the bot's declaration."""
+
+    def __init__(
+        self, *, database: DatabaseManager, bots: Mapping[str, Bot], answering: Answering
+    ) -> None:
+        self._database = database
+        self._bots = bots
+        self._answering = answering
+
+    async def think(self, lease: Lease, work: Work, record: ChannelRecord) -> Thought:
+        bot = self._bots.get(record.bot)
+        if bot is None:
+            raise ConfigurationError(f"the bot {record.bot!r} is not installed")
+        turn = Turn(
+            text=work.text,
+            contact_name=work.contact_name,
+            locale=work.locale,
+            memory=copy.deepcopy(work.memory),
+        )
+        session = copy.deepcopy(work.session)
+        if work.kind == "action":
+            turn.text = await self._resolve_choice(lease.creator_id, work.text)
+        await _run(bot, work, turn, session)
+        return await self._conclude(lease, work, bot, turn, session)
+
+    async def _conclude(
+        self, lease: Lease, work: Work, bot: Bot, turn: Turn, session: dict[str, Any]
+    ) -> Thought:
+        """Gather what was said, the form's first question and the answer into one Thought."""
+        if turn.asked is not None:
+            state = forms.begin(turn.asked)
+            session["form"] = state.dump()
+            turn.said.append(forms.question(turn.asked, state))
+        spoken = Spoken()
+        if turn.question is not None:
+            spoken = await self._answering.answer(lease, work, bot, turn.question)
+        return Thought(
+            replies=[*turn.said, *spoken.messages],
+            memory=turn.memory,
+            session=session,
+            human_wanted=turn.human_wanted,
+            rung=spoken.rung,
+            model=spoken.model,
+            prompt=spoken.prompt,
+        )
+
+    async def _resolve_choice(self, creator_id: UUID, value: str) -> str:
+        match = _CHOICE.match(value)
+        if match is None:
+            return value
+        async with self._database.transaction(creator_id) as connection:
+            choices = await connection.fetchval(_OFFERED, creator_id, UUID(match[1]))
+        index = int(match[2])
+        if not choices or index >= len(choices):
+            return value
+        return str(choices[index]["value"])
+
+
+async def _run(bot: Bot, work: Work, turn: Turn, session: dict[str, Any]) -> None:
+    """Run the handler that this message is for. An open form comes before patterns and questions."""
+    command = _COMMAND.match(turn.text)
+    if work.kind == "start" or (command and command[1].lower() == "start"):
+        turn.payload = str(work.payload.get("payload", "")) or (command[2] or "" if command else "")
+        session.pop("form", None)
+        await _start(bot, turn)
+    elif command:
+        await _command(bot, turn, session, command[1].lower(), (command[2] or "").strip())
+    elif action := _action(bot, work, turn):
+        session.pop("form", None)
+        await action(turn)
+    elif not turn.text.strip():
+        turn.say(ONLY_TEXT)
+    elif model := bot.forms.get(session.get("form", {}).get("form", "")):
+        await _fill(bot, model, turn, session)
+    else:
+        await _converse(bot, turn)
+
+
+async def _start(bot: Bot, turn: Turn) -> None:
+    if bot.start_handler is None:
+        turn.say(bot.greeting, choices=list(bot.suggestions))
+    else:
+        await bot.start_handler(turn)
+
+
+async def _command(
+    bot: Bot, turn: Turn, session: dict[str, Any], name: str, arguments: str
+) -> None:
+    turn.arguments = arguments
+    open_form = session.pop("form", None)
+    if name == "cancel":
+        turn.say(CANCELLED if open_form else NOTHING_TO_CANCEL)
+    elif name in bot.commands:
+        await bot.commands[name].handler(turn)
+    elif name == "help":
+        turn.say(help_text(bot))
+    else:
+        if open_form:
+            session["form"] = open_form  # a typing slip doesn't end a form
+        turn.say(f"I don't know `/{name}`.\n\n{help_text(bot)}")
+
+
+def _action(bot: Bot, work: Work, turn: Turn) -> Handler | None:
+    if work.kind != "action":
+        return None
+    name, _, turn.arguments = turn.text.partition(":")
+    return bot.actions.get(turn.text) or bot.actions.get(name)
+
+
+async def _fill(bot: Bot, model: Any, turn: Turn, session: dict[str, Any]) -> None:
+    step = forms.take(model, forms.load(model, session["form"]), turn.text)
+    if step.state is not None:
+        session["form"] = step.state.dump()
+        turn.said.append(forms.question(model, step.state, step.reason))
+    else:
+        session.pop("form")
+        await bot.form_handlers[model.__name__](turn, step.result)
+
+
+async def _converse(bot: Bot, turn: Turn) -> None:
+    for pattern in bot.patterns:
+        if pattern.regex.search(turn.text):
+            await pattern.handler(turn)
+            return
+    turn.answer()
+
+
+def help_text(bot: Bot) -> str:
+    """The commands a bot understands, as a list."""
+    lines = [f"- `/{c.name}` {c.help}".rstrip() for c in bot.commands.values()]
+    return "Here is what I understand:\n\n" + "\n".join([*lines, "- `/cancel` put a form aside"])
+
+

@@ -1,0 +1,263 @@
+"""Accept an event once: find its conversation, store it, queue the turn; or apply it at once."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from core.channels import (
+    Account,
+    ActionEvent,
+    Address,
+    ChannelAdapter,
+    ChannelEvent,
+    CommandEvent,
+    MessageEvent,
+    Parsed,
+    Sender,
+    StartEvent,
+)
+from core.dialogue.standing import apply_event
+from core.jobs import enqueue
+from shared import telemetry
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import Conflict, NotFound
+from shared.failpoints import failpoint
+from shared.utils.ids import new_id
+
+# Events that are a contact's turn; all others change standing, receipts or earlier messages.
+TURNS = (MessageEvent, CommandEvent, ActionEvent, StartEvent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """Where an event was stored. `duplicate`: it had been before, and nothing was written."""
+
+    message_id: UUID
+    conversation_id: UUID
+    contact_id: UUID
+    seq: int
+    duplicate: bool
+
+
+_FIND = """
+SELECT id, contact_id FROM app.ai_conversations
+WHERE creator_id = $1 AND channel_id = $2 AND key = $3
+"""
+
+# One statement: the event is remembered, the conversation takes the next number under its row
+# lock (the one that releasing a lease takes too), and the message is stored with that number.
+_ACCEPT = """
+WITH fresh AS (
+  INSERT INTO app.accepted_events (creator_id, channel_id, external_id, message_id, digest)
+  VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING message_id
+), conversation AS (
+  UPDATE app.ai_conversations
+  SET last_seq = last_seq + 1, address = $7, last_message_at = now(),
+      inbound_due_at = coalesce(inbound_due_at, now()), inbound_hinted_at = now()
+  WHERE creator_id = $1 AND id = $6 AND EXISTS (SELECT FROM fresh)
+  RETURNING last_seq
+)
+INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
+                          kind, author, external_id, text, payload, status, occurred_at)
+SELECT $1, $4, $6, $2, $8, last_seq, 'in', $9, 'contact', $3, $10, $11, 'pending', $12
+FROM conversation RETURNING seq
+"""
+
+_EARLIER = """
+SELECT e.message_id, e.digest, m.conversation_id, m.contact_id, m.seq
+FROM app.accepted_events e JOIN app.messages m
+  ON m.creator_id = e.creator_id AND m.id = e.message_id
+WHERE e.creator_id = $1 AND e.channel_id = $2 AND e.external_id = $3
+"""
+
+_ADD_CONTACT = """
+WITH identity AS (
+  SELECT contact_id FROM app.contact_identities
+  WHERE creator_id = $1 AND channel_id = $2 AND address = $3
+), contact AS (
+  INSERT INTO app.contacts (creator_id, id, name, locale)
+  SELECT $1, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM identity) RETURNING id
+), added AS (
+  INSERT INTO app.contact_identities (creator_id, id, contact_id, channel_id, address, username)
+  SELECT $1, $7, id, $2, $3, $8 FROM contact RETURNING contact_id
+)
+SELECT contact_id FROM identity UNION ALL SELECT contact_id FROM added
+"""
+
+_ADD_CONVERSATION = """
+INSERT INTO app.ai_conversations (creator_id, id, channel_id, contact_id, key, address)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (creator_id, channel_id, key) DO UPDATE SET address = excluded.address
+RETURNING id, contact_id
+"""
+
+_RETRY = """
+WITH revived AS (
+  UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL
+  WHERE creator_id = $1 AND id = $2 AND direction = 'in' AND status = 'dead'
+  RETURNING conversation_id
+)
+UPDATE app.ai_conversations SET inbound_due_at = now(), inbound_hinted_at = now()
+WHERE creator_id = $1 AND id = (SELECT conversation_id FROM revived) RETURNING id
+"""
+
+
+class Inbox:
+    """The only way in. What it returned from is committed; what it raised from left no trace."""
+
+    def __init__(self, database: DatabaseManager) -> None:
+        self._database = database
+
+    async def receive(self, account: Account, adapter: ChannelAdapter, parsed: Parsed) -> None:
+        """Take every event of one webhook request; the caller answers 2xx only after this."""
+        for event in parsed.events:
+            if isinstance(event, TURNS):
+                await self.accept(event, conversation_key=adapter.conversation(event))
+            else:
+                async with self._database.transaction(account.creator_id) as connection:
+                    await apply_event(connection, event, adapter.conversation(event))
+                telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
+
+    async def accept(self, event: ChannelEvent, *, conversation_key: str) -> Accepted:
+        """Store an event and queue its turn, once for each (channel, external_id).
+
+        Raises Conflict when the same external_id comes with other content, Unavailable when the
+        database is away.
+        """
+        async with self._database.transaction(event.creator_id) as connection:
+            accepted = await self._accept(connection, event, conversation_key)
+            await failpoint("before-accept-commit")
+        await failpoint("after-accept-commit")
+        outcome = "duplicate" if accepted.duplicate else "accepted"
+        telemetry.ACCEPTED.labels(str(event.creator_id), outcome).inc()
+        return accepted
+
+    async def open_conversation(
+        self, account: Account, *, address: Address, sender: Sender, key: str
+    ) -> UUID:
+        """The conversation under this key, made with its contact when it is new."""
+        async with self._database.transaction(account.creator_id) as connection:
+            conversation_id, _ = await _conversation(
+                connection, account.creator_id, account.channel_id, key, address, sender
+            )
+        return conversation_id
+
+    async def retry(self, creator_id: UUID, message_id: UUID) -> None:
+        """Give a dead message another chance. Raises NotFound when it isn't one."""
+        async with self._database.transaction(creator_id) as connection:
+            conversation_id = await connection.fetchval(_RETRY, creator_id, message_id)
+            if conversation_id is None:
+                raise NotFound("no dead message with this id")
+            await enqueue(connection, "turn", creator_id, conversation_id)
+
+    async def _accept(
+        self, connection: PgConnection, event: ChannelEvent, key: str
+    ) -> Accepted:
+        conversation_id, contact_id = await _conversation(
+            connection, event.creator_id, event.channel_id, key, event.address, event.sender
+        )
+        message_id = new_id()
+        text, payload = _content(event)
+        seq = await connection.fetchval(
+            _ACCEPT,
+            event.creator_id,
+            event.channel_id,
+            event.external_id,
+            message_id,
+            _digest(event.kind, text, payload),
+            conversation_id,
+            event.address.model_dump(),
+            contact_id,
+            event.kind,
+            text,
+            payload,
+            event.occurred_at,
+        )
+        if seq is None:
+            return await self._earlier(connection, event, _digest(event.kind, text, payload))
+        await enqueue(connection, "turn", event.creator_id, conversation_id)
+        return Accepted(
+            message_id=message_id,
+            conversation_id=conversation_id,
+            contact_id=contact_id,
+            seq=seq,
+            duplicate=False,
+        )
+
+    async def _earlier(
+        self, connection: PgConnection, event: ChannelEvent, digest: bytes
+    ) -> Accepted:
+        row = await connection.fetchrow(
+            _EARLIER, event.creator_id, event.channel_id, event.external_id
+        )
+        if row is None or row["digest"] != digest:
+            raise Conflict("this id was used before for another message")
+        return Accepted(
+            message_id=row["message_id"],
+            conversation_id=row["conversation_id"],
+            contact_id=row["contact_id"],
+            seq=row["seq"],
+            duplicate=True,
+        )
+
+
+async def _conversation(
+    connection: PgConnection,
+    creator_id: UUID,
+    channel_id: UUID,
+    key: str,
+    address: Address,
+    sender: Sender,
+) -> tuple[UUID, UUID]:
+    """(conversation, contact) of a key; both are made when this person is new on the channel."""
+    row = await connection.fetchrow(_FIND, creator_id, channel_id, key)
+    if row is None:
+        # Two first messages at once: the second waits here and then finds the first one's contact.
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{channel_id}:{sender.address}"
+        )
+        contact_id = await connection.fetchval(
+            _ADD_CONTACT,
+            creator_id,
+            channel_id,
+            sender.address,
+            new_id(),
+            sender.name,
+            sender.locale,
+            new_id(),
+            sender.username,
+        )
+        row = await connection.fetchrow(
+            _ADD_CONVERSATION,
+            creator_id,
+            new_id(),
+            channel_id,
+            contact_id,
+            key,
+            address.model_dump(),
+        )
+    assert row is not None  # noqa: S101 - the statement above always returns the row
+    return row["id"], row["contact_id"]
+
+
+def _content(event: ChannelEvent) -> tuple[str, dict[str, Any]]:
+    """What is kept of an event: its text, and the fields a turn needs."""
+    match event:
+        case MessageEvent():
+            kept = event.model_dump(
+                mode="json", include={"attachment_kinds", "message_external_id"}, exclude_none=True
+            )
+            return event.text, kept
+        case CommandEvent():
+            text = f"/{event.name} {event.arguments}".strip()
+            return text, {"name": event.name, "arguments": event.arguments}
+        case ActionEvent():
+            return event.value, {"message": event.message_external_id, "ack": event.ack}
+        case StartEvent():
+            return "/start", {"payload": event.payload}
+    raise TypeError(f"{event.kind} is not a turn")
+
+
+def _digest(kind: str, text: str, payload: dict[str, Any]) -> bytes:
+    return hashlib.sha256(repr((kind, text, sorted(payload.items()))).encode()).digest()

@@ -1,0 +1,71 @@
+"""Jobs of the work queue: what kinds there are, and how one is queued inside our transaction.
+
+A job carries ids only. It is a hint: the rows it points to are the truth, so a job that is lost is
+found again by the sweeper, and one that runs twice finds nothing to do.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver, AsyncpgPoolDriver
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.ports.driver import Driver
+
+from shared.database import PgConnection
+from shared.queue_settings import QUEUE
+
+JobKind = Literal["turn", "deliver", "ingest"]
+# A waiting person comes before a document.
+PRIORITY: dict[JobKind, int] = {"turn": 10, "deliver": 10, "ingest": 0}
+
+
+def queries(driver: Driver) -> Queries:
+    """PgQueuer's statements against our schema."""
+    return Queries(
+        driver,
+        qbe=QueryBuilderEnvironment(QUEUE),
+        qbq=QueryQueueBuilder(QUEUE),
+        qbs=QuerySchedulerBuilder(QUEUE),
+    )
+
+
+def pool_queries(pool: object) -> Queries:
+    """PgQueuer's statements over a pool (the worker's)."""
+    return queries(AsyncpgPoolDriver(pool))  # type: ignore[arg-type, unused-ignore]
+
+
+def payload(creator_id: UUID, subject_id: UUID) -> bytes:
+    return creator_id.bytes + subject_id.bytes
+
+
+def read_payload(data: bytes | None) -> tuple[UUID, UUID]:
+    """(creator_id, subject_id) of a job."""
+    if data is None or len(data) != 32:
+        raise ValueError("a job of ours carries two ids")
+    return UUID(bytes=data[:16]), UUID(bytes=data[16:])
+
+
+async def enqueue(
+    connection: PgConnection, kind: JobKind, creator_id: UUID, subject_id: UUID
+) -> None:
+    """Queue a job with the caller's transaction: it appears when that commits, or never."""
+    await queries(AsyncpgDriver(connection)).enqueue(  # type: ignore[arg-type, unused-ignore]
+        kind, payload(creator_id, subject_id), priority=PRIORITY[kind]
+    )
+
+
+async def enqueue_many(
+    connection: PgConnection, kind: JobKind, subjects: list[tuple[UUID, UUID]]
+) -> None:
+    """Queue a job for each (creator_id, subject_id)."""
+    if subjects:
+        await queries(AsyncpgDriver(connection)).enqueue(  # type: ignore[arg-type, unused-ignore]
+            [kind] * len(subjects),
+            [payload(creator_id, subject_id) for creator_id, subject_id in subjects],
+            priority=[PRIORITY[kind]] * len(subjects),
+        )

@@ -1,0 +1,46 @@
+"""Find what hints forgot: conversations and documents whose job was lost or is due again.
+
+It runs as cairn_dispatch and sees ids, times and leases of all creators, never content. Postgres
+is the truth; the queue, notifications and Redis are hints.
+"""
+
+from uuid import UUID
+
+from core.jobs import JobKind, enqueue_many
+from core.leases import COLUMNS, LeaseKind
+from shared.database import DatabaseManager
+
+BATCH = 500
+JOBS: tuple[tuple[LeaseKind, JobKind], ...] = (("turn", "turn"), ("delivery", "deliver"))
+
+
+def _forgotten(kind: LeaseKind) -> str:
+    # Due, and not held; and never hinted since it fell due, or its holder died since the last
+    # hint, or that hint is so old that the job must be lost. Names come from our own table.
+    c = COLUMNS[kind]
+    return f"""
+    WITH found AS (
+      SELECT creator_id, id FROM app.ai_conversations
+      WHERE {c.due} <= now() AND ({c.until} IS NULL OR {c.until} < now())
+        AND ({c.hinted} IS NULL OR {c.hinted} < {c.due} OR {c.hinted} < {c.until}
+             OR {c.hinted} < now() - make_interval(secs => $1))
+      ORDER BY {c.due} LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE app.ai_conversations v SET {c.hinted} = now() FROM found
+    WHERE v.creator_id = found.creator_id AND v.id = found.id RETURNING v.creator_id, v.id
+    """  # noqa: S608
+
+
+_FORGOTTEN: dict[LeaseKind, str] = {kind: _forgotten(kind) for kind in COLUMNS}
+
+
+async def sweep(database: DatabaseManager, forgotten_seconds: float) -> int:
+    """Queue a job for everything forgotten; how many there were."""
+    found = 0
+    async with database.dispatch() as connection, connection.transaction():
+        for lease_kind, job_kind in JOBS:
+            rows = await connection.fetch(_FORGOTTEN[lease_kind], forgotten_seconds, BATCH)
+            subjects: list[tuple[UUID, UUID]] = [(row["creator_id"], row["id"]) for row in rows]
+            await enqueue_many(connection, job_kind, subjects)
+            found += len(subjects)
+    return found

@@ -1,0 +1,169 @@
+"""One worker process: PgQueuer's entry points, the sweeper, listeners, and a graceful stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from pgqueuer import Job
+from pgqueuer.core.qm import QueueManager
+
+from core.channels import Listens
+from core.jobs import JobKind, pool_queries, read_payload
+from core.runtime import Runtime
+from core.sweeper import sweep
+from shared.errors import AppError, Unavailable
+from shared.queue_settings import QUEUE
+
+log = structlog.get_logger(__name__)
+
+DEQUEUE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 30.0
+RECONNECT_SECONDS = 1.0
+LISTEN_SECONDS = 5.0
+DOCUMENTS_EVERY = 30  # sweeps between two looks for documents left half indexed
+
+_Handler = Callable[[UUID, UUID], Awaitable[None]]
+
+
+class Worker:
+    """Runs jobs until stopped. A database that is away pauses it; it comes back by itself."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings.worker
+        self._stopping = asyncio.Event()
+        self._manager: QueueManager | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._listening: dict[UUID, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Work until `stop`; then finish what is in flight, within the grace period."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._sweep()), group.create_task(self._listen())]
+            await self._work()
+            for helper in helpers:
+                helper.cancel()
+
+    def stop(self) -> None:
+        """Take no new job. Safe to call from a signal handler, and twice."""
+        self._stopping.set()
+        if self._manager is not None:
+            self._manager.shutdown.set()
+
+    async def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._consume()
+            except Exception as error:
+                if self._stopping.is_set():
+                    break
+                log.warning("worker.reconnecting", error=type(error).__name__)
+                await self._pause(RECONNECT_SECONDS)
+
+    async def _consume(self) -> None:
+        self._manager = manager = QueueManager(
+            pool_queries(self._runtime.database.dispatch_pool), channel=QUEUE.channel
+        )
+        self._register(manager, "turn", self._runtime.engine.take_turn)
+        self._register(manager, "deliver", self._runtime.outbox.deliver)
+        self._register(manager, "ingest", self._runtime.knowledge.ingest)
+        running = asyncio.create_task(
+            manager.run(
+                dequeue_timeout=timedelta(seconds=DEQUEUE_SECONDS),
+                batch_size=max(1, self._settings.concurrency // 2),
+                max_concurrent_tasks=self._settings.concurrency,
+                heartbeat_timeout=timedelta(seconds=HEARTBEAT_SECONDS),
+                shutdown_on_listener_failure=True,
+            )
+        )
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not running.done():
+            manager.shutdown.set()
+            await self._drain(running)
+        await running
+
+    async def _drain(self, running: asyncio.Task[None]) -> None:
+        """Let jobs in flight end; cancel those that don't, so that their leases are handed back."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(running), self._settings.drain_seconds)
+            return
+        for task in list(self._running):
+            task.cancel()
+
+    def _register(self, manager: QueueManager, kind: JobKind, handler: _Handler) -> None:
+        async def run(job: Job) -> None:
+            creator_id, subject_id = read_payload(job.payload)
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a job always runs in a task
+            self._running.add(task)
+            try:
+                await handler(creator_id, subject_id)
+            except AppError as error:
+                # The rows still say what is due, so the sweeper brings the job back.
+                log.warning("job.failed", kind=kind, subject=str(subject_id), code=error.code)
+            finally:
+                self._running.discard(task)
+
+        manager.entrypoint(kind)(run)
+
+    async def _sweep(self) -> None:
+        count = 0
+        while True:
+            with suppress(Unavailable):
+                await sweep(self._runtime.database, self._settings.forgotten_seconds)
+                if count % DOCUMENTS_EVERY == 0:
+                    await self._runtime.knowledge.resume()
+            count += 1
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def _listen(self) -> None:
+        """Keep one listener for each channel that is polled instead of called."""
+        while True:
+            with suppress(Unavailable):
+                await self._start_listeners()
+            await asyncio.sleep(LISTEN_SECONDS)
+
+    async def _start_listeners(self) -> None:
+        async with self._runtime.database.dispatch() as connection:
+            rows = await connection.fetch(
+                "SELECT creator_id, id FROM app.channels WHERE listens AND status = 'active'"
+            )
+        wanted = {row["id"]: row["creator_id"] for row in rows}
+        for channel_id in list(self._listening):
+            if channel_id not in wanted or self._listening[channel_id].done():
+                self._listening.pop(channel_id).cancel()
+        for channel_id, creator_id in wanted.items():
+            if channel_id not in self._listening:
+                task = asyncio.create_task(self._listen_to(creator_id, channel_id))
+                self._listening[channel_id] = task
+
+    async def _listen_to(self, creator_id: UUID, channel_id: UUID) -> None:
+        """Receive as the webhook would, while this worker holds the channel's advisory lock."""
+        runtime = self._runtime
+        lock = channel_id.int & 0x7FFF_FFFF_FFFF_FFFF
+        async with runtime.database.dispatch() as connection:
+            # Two pollers of one bot would take each other's updates.
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):
+                return
+            try:
+                record = await runtime.accounts.get(creator_id, channel_id)
+                adapter = runtime.channels[record.account.type]
+                if isinstance(adapter, Listens):
+                    async for request in adapter.listen(record.account):
+                        parsed = adapter.parse(request, record.account)
+                        await runtime.inbox.receive(record.account, adapter, parsed)
+            except AppError as error:
+                log.warning("listen.failed", channel_id=str(channel_id), code=error.code)
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
