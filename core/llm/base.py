@@ -1,0 +1,126 @@
+"""What a language model and an embedder are to the rest of Cairn, whoever serves them.
+
+ModelError (shared.errors)
+├── ModelUnavailable ↻: ModelTimeout ↻ · ModelOverloaded ↻
+├── ModelMissing · ModelRejected · ModelGarbled · EmbeddingSpaceChanged
+└── TruncatedStream ↻ · ContextTooLong · PromptRenderError        (↻ retryable)"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from shared.errors import ModelError, ModelUnavailable
+
+Kind = Literal["query", "passage"]
+Role = Literal["system", "user", "assistant"]
+
+
+class ModelTimeout(ModelUnavailable):
+    """The language model did not answer in time."""
+
+    code = "model_timeout"
+
+
+class ModelOverloaded(ModelUnavailable):
+    """Too many requests wait for the language model."""
+
+    code = "model_overloaded"
+
+
+class ModelMissing(ModelError):
+    """The language model is not installed on its host."""
+
+    code = "model_missing"
+
+
+class ModelRejected(ModelError):
+    """The language model's host refused the request."""
+
+    code = "model_rejected"
+
+
+class ModelGarbled(ModelError):
+    """The language model's host sent something that is not its protocol."""
+
+    code = "model_garbled"
+
+
+class EmbeddingSpaceChanged(ModelError):
+    """The embedding model was replaced: its vectors no longer fit those already stored."""
+
+    code = "embedding_space_changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSpace:
+    """Vectors are comparable only inside one space; `name` is a stable slug, safe in an id."""
+
+    name: str
+    model: str
+    dimensions: int
+    digest: str | None = None
+
+
+class Embedder(Protocol):
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
+        """One unit vector of `space.dimensions` floats a text, in order."""
+        ...
+
+
+class Passage(Protocol):
+    """A piece of the creator's knowledge; whatever retrieval returns fits this shape."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def heading(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatMessage:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatPrompt:
+    """A rendered prompt that fits its model; `passages` is how many of those offered are in it."""
+
+    messages: tuple[ChatMessage, ...]
+    passages: int
+    answer_tokens: int
+    estimated_tokens: int
+    template: str
+
+
+@dataclass(kw_only=True)
+class ChatUsage:
+    """What one completion cost, filled in while it streams; a server may omit the counts."""
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    finish: str = ""
+
+
+class ChatModel(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def num_ctx(self) -> int: ...
+
+    def stream(
+        self, prompt: ChatPrompt, *, budget_seconds: float, usage: ChatUsage | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Pieces of the answer as they come; close it (`aclosing`) to stop the model.
+
+        Raises a ModelError, also in the middle.
+        """
+        ...

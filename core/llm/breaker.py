@@ -1,0 +1,85 @@
+"""A circuit breaker: stop asking what keeps failing, and let one probe find out when it is back."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from shared.errors import ModelUnavailable
+
+State = Literal["closed", "open", "half_open"]
+
+
+class BreakerOpen(ModelUnavailable):
+    """The language model failed repeatedly and is being left alone."""
+
+    code = "model_breaker_open"
+
+
+class CircuitBreaker:
+    """Opens after `failures` in a row; a failed probe doubles the wait, to `longest_seconds`."""
+
+    def __init__(
+        self,
+        *,
+        failures: int = 3,
+        cooldown_seconds: float = 10.0,
+        longest_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threshold = failures
+        self._first_cooldown = cooldown_seconds
+        self._longest = longest_seconds
+        self._clock = clock
+        self._failures = 0
+        self._cooldown = cooldown_seconds
+        self._opened_at: float | None = None
+        self._probing = False
+
+    @property
+    def state(self) -> State:
+        if self._opened_at is None:
+            return "closed"
+        cooled = self._clock() - self._opened_at >= self._cooldown
+        return "half_open" if self._probing or cooled else "open"
+
+    @contextmanager
+    def attempt(self, *, counts: Callable[[Exception], bool] = lambda _: True) -> Iterator[None]:
+        """Around one call. Raises BreakerOpen instead of calling; learns from how the call ends.
+
+        A cancelled call and an error that `counts` denies teach nothing about the host.
+        """
+        probe = self._admit()
+        try:
+            yield
+        except Exception as error:
+            if counts(error):
+                self._fail(probe)
+            raise
+        else:
+            self._succeed()
+        finally:
+            if probe:
+                self._probing = False
+
+    def _admit(self) -> bool:
+        """Whether this call is the one probe of a half-open breaker."""
+        if self.state == "closed":
+            return False
+        if self.state == "open" or self._probing:
+            raise BreakerOpen()
+        self._probing = True
+        return True
+
+    def _succeed(self) -> None:
+        self._failures = 0
+        self._cooldown = self._first_cooldown
+        self._opened_at = None
+
+    def _fail(self, probe: bool) -> None:
+        self._failures += 1
+        if probe:
+            self._cooldown = min(self._cooldown * 2, self._longest)
+            self._opened_at = self._clock()
+        elif self._opened_at is None and self._failures >= self._threshold:
+            self._opened_at = self._clock()
