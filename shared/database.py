@@ -7,7 +7,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +16,12 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import Session, SessionTransaction
 
 from shared.errors import TenantNotBound, Unavailable
@@ -24,7 +29,12 @@ from shared.settings import DatabaseSettings
 
 Record = asyncpg.Record
 # Statements and hints are typed as Any by the driver's stubs; one alias keeps call sites readable.
-PgConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:  # generic in the stubs only
+    PgConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    DriverConnection = asyncpg.Connection[asyncpg.Record]
+else:
+    PgConnection = asyncpg.pool.PoolConnectionProxy
+    DriverConnection = asyncpg.Connection
 
 _BIND = "SELECT set_config('app.current_creator_id', $1, true)"
 # What the driver raises when the server is away, restarting or out of connections.
@@ -72,7 +82,7 @@ def driver_url(url: str) -> str:
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
-async def _prepare(connection: asyncpg.Connection[Any]) -> None:
+async def _prepare(connection: DriverConnection) -> None:
     await connection.set_type_codec(
         "jsonb",
         encoder=lambda value: b"\x01" + orjson.dumps(value),
@@ -176,9 +186,7 @@ class DatabaseManager:
         return self._dispatch_pool
 
     @asynccontextmanager
-    async def _acquired(
-        self, pool: "asyncpg.Pool[Record] | None"
-    ) -> AsyncIterator[PgConnection]:
+    async def _acquired(self, pool: "asyncpg.Pool[Record] | None") -> AsyncIterator[PgConnection]:
         if pool is None:
             raise Unavailable("the database is not open")
         try:
@@ -198,7 +206,7 @@ class DatabaseManager:
             server_settings=self._server_settings(),
         )
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
+    async def _connect(self) -> DriverConnection:
         return await asyncpg.connect(self._url, timeout=2, server_settings=self._server_settings())
 
     def _server_settings(self) -> dict[str, str]:

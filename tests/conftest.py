@@ -1,0 +1,141 @@
+"""What every test can ask for: real engines, a database of its own, settings, creators.
+
+`engines` runs PostgreSQL, Redis and Chroma once a session; `database` is an open DatabaseManager
+as cairn_app on a fresh clone of the migrated template; `add_creator` makes a tenant in it.
+"""
+
+import base64
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Protocol
+from uuid import UUID
+
+import pytest
+import redis.asyncio as redis_client
+from pydantic import SecretStr
+
+from shared.database import DatabaseManager
+from shared.embedded import EmbeddedEngines
+from shared.settings import (
+    ChromaSettings,
+    DatabaseSettings,
+    OllamaSettings,
+    RedisSettings,
+    Settings,
+)
+from shared.utils.ids import new_id
+from tests import network
+from tests.databases import DatabaseUrls, cloned, make_template
+
+for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
+    del os.environ[_name]  # the developer's own settings must not reach a test
+
+
+class AddCreator(Protocol):
+    def __call__(self, name: str = ..., *, status: str = ...) -> Awaitable[UUID]: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _network_guard() -> None:
+    network.install()
+
+
+@pytest.fixture(autouse=True)
+def _no_network_used() -> Iterator[None]:
+    """Fails the test also where the code under test swallowed the guard's error."""
+    network.refused.clear()
+    yield
+    assert not network.refused, f"tried to reach {network.refused}"
+
+
+@pytest.fixture(scope="session")
+async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedEngines]:
+    embedded = EmbeddedEngines(tmp_path_factory.mktemp("engines"))
+    async with embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="session")
+async def template_database(engines: EmbeddedEngines) -> None:
+    await make_template(engines.urls)
+
+
+@pytest.fixture
+async def database_urls(
+    engines: EmbeddedEngines, template_database: None
+) -> AsyncIterator[DatabaseUrls]:
+    async with cloned(engines.urls) as urls:
+        yield urls
+
+
+@pytest.fixture
+async def redis_url(engines: EmbeddedEngines) -> str:
+    """The session's Redis, emptied."""
+    client = redis_client.Redis.from_url(engines.urls.redis)
+    await client.flushall()
+    await client.aclose()
+    return engines.urls.redis
+
+
+@pytest.fixture(scope="session")
+def closed_port() -> Iterator[int]:
+    """A port that is held but not listened on: a connect is refused at once."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.fixture
+def secret_keys() -> SecretStr:
+    return SecretStr(f"test:{base64.b64encode(os.urandom(32)).decode()}")
+
+
+@pytest.fixture
+def settings(
+    database_urls: DatabaseUrls,
+    redis_url: str,
+    engines: EmbeddedEngines,
+    closed_port: int,
+    secret_keys: SecretStr,
+) -> Settings:
+    """The test's own database, an empty Redis, the session's Chroma, no Ollama."""
+    return Settings(
+        database=DatabaseSettings(
+            url=SecretStr(database_urls.app), dispatch_url=SecretStr(database_urls.dispatch)
+        ),
+        redis=RedisSettings(url=SecretStr(redis_url)),
+        chroma=ChromaSettings(url=engines.urls.chroma),
+        ollama=OllamaSettings(host=f"http://127.0.0.1:{closed_port}"),
+        secret_keys=secret_keys,
+    )
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[DatabaseManager]:
+    manager = DatabaseManager(settings.database, application="tests")
+    await manager.open()
+    yield manager
+    await manager.close()
+
+
+@pytest.fixture
+def add_creator(database: DatabaseManager) -> AddCreator:
+    async def add(name: str = "Ada", *, status: str = "active") -> UUID:
+        creator_id = new_id()
+        async with database.transaction(creator_id) as connection:
+            await connection.execute(
+                "INSERT INTO app.creators (creator_id, name, status) VALUES ($1, $2, $3)",
+                creator_id,
+                name,
+                status,
+            )
+        return creator_id
+
+    return add
+
+
+@pytest.fixture
+async def creator(add_creator: AddCreator) -> UUID:
+    """One creator, for tests that need no second."""
+    return await add_creator()
