@@ -39,8 +39,8 @@ test: setup  ## Run the tests, coverage at least 80 % (ARGS="tests/core -k name"
 	@exec $(BIN)/python -m pytest $(or $(ARGS),--cov --cov-report=term --cov-fail-under=80)
 
 check: setup  ## Format, lint, types, layers, quality gates, API drift
-	$(BIN)/black --check --quiet .
-	$(BIN)/isort --check-only --quiet .
+	$(BIN)/black --check .
+	$(BIN)/isort --check-only .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
