@@ -1,0 +1,239 @@
+"""A creator's knowledge: documents in, passages out. What the API, the CLI and the answers use."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.rag.backfill import Backfill
+from core.rag.chunk import SEPARATOR
+from core.rag.ingest import Ingestion
+from core.rag.read import ReadText, clean, read
+from core.rag.reindex import Reindexer
+from core.rag.retrieve import Found, Retriever
+from core.rag.spaces import Embedders, Spaces
+from core.rag.vectors import VectorStore, VectorsUnavailable
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import InvalidInput, NotFound
+from shared.models import knowledge
+from shared.models.knowledge import DocumentRecord, DocumentStatus, NewDocument, SourceKind
+from shared.utils.ids import new_id
+
+MAX_TITLE = 300
+MAX_QUERY = 8000
+MAX_K = 50
+TOPICS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What became of an upload; `created` is False when the same content was there."""
+
+    id: UUID
+    status: DocumentStatus
+    created: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """`score` runs from 0 to 1; `explain` says how the passage got it."""
+
+    document_id: UUID
+    chunk_id: UUID
+    title: str
+    heading: str
+    text: str
+    score: float
+    explain: dict[str, float | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """`degraded`: by words alone. `nearest_topics` is what the bot can offer instead."""
+
+    passages: list[Passage]
+    answerable: bool
+    degraded: bool
+    nearest_topics: list[str]
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassageContext:
+    """A passage as a citation opens it, with the passages around it."""
+
+    title: str
+    heading: str
+    text: str
+    before: str
+    after: str
+
+
+class Knowledge:
+    def __init__(
+        self, database: DatabaseManager, vectors: VectorStore, embedders: Embedders
+    ) -> None:
+        self._database = database
+        spaces = Spaces(database, embedders)
+        self._backfill = Backfill(database, vectors, spaces)
+        self._ingestion = Ingestion(database, spaces, self._backfill)
+        self._reindexer = Reindexer(database, vectors, spaces, self._backfill)
+        self._retriever = Retriever(database, vectors, spaces)
+
+    async def add_document(
+        self,
+        creator_id: UUID,
+        *,
+        title: str,
+        text: str | None = None,
+        data: bytes | None = None,
+        filename: str | None = None,
+        source_kind: SourceKind = "text",
+        source_uri: str = "",
+    ) -> Document:
+        """Accept a document; `ingest` does the work later.
+
+        The same content twice is one document; new content from the same `source_uri` replaces the
+        old. Raises PayloadTooLarge, or InvalidInput with the code `no_text`, `text_or_data`,
+        `no_title` or `unsupported_media_type`.
+        """
+        content = _content(text, data, filename or "")
+        new = NewDocument(
+            id=new_id(),
+            title=_title(title, filename or ""),
+            source_kind=source_kind,
+            source_uri=source_uri,
+            media_type=content.media_type,
+            content_hash=hashlib.sha256(content.text.encode()).digest(),
+            text=content.text,
+        )
+        async with self._database.transaction(creator_id) as db:
+            return await _accept(db, creator_id, new)
+
+    async def ingest(self, creator_id: UUID, document_id: UUID) -> None:
+        """Index an accepted document. Twice, at once or after a crash: the result is the same.
+
+        Raises VectorsUnavailable or ModelUnavailable when it has to be run again later.
+        """
+        await self._ingestion.run(creator_id, document_id)
+
+    async def list_documents(
+        self, creator_id: UUID, limit: int = 50, after: UUID | None = None
+    ) -> list[DocumentRecord]:
+        """Newest first; `after` is the last id of the page before."""
+        async with self._database.transaction(creator_id) as db:
+            return await knowledge.list_documents(db, creator_id, limit=limit, after=after)
+
+    async def get_document(self, creator_id: UUID, document_id: UUID) -> DocumentRecord:
+        """Raises NotFound."""
+        async with self._database.transaction(creator_id) as db:
+            found = await knowledge.get_document(db, creator_id, document_id)
+        if found is None:
+            raise NotFound("there is no such document")
+        return found
+
+    async def delete_document(self, creator_id: UUID, document_id: UUID) -> None:
+        """Remove a document and all that was made of it. Raises NotFound.
+
+        Its vectors leave Chroma now, or at the next ingestion when Chroma is away: until then they
+        lead to nothing.
+        """
+        async with self._database.transaction(creator_id) as db:
+            if not await knowledge.delete_document(db, creator_id, document_id):
+                raise NotFound("there is no such document")
+        try:
+            await self._backfill.sweep(creator_id)
+        except VectorsUnavailable:
+            return
+
+    async def search(self, creator_id: UUID, query: str, k: int = 5) -> SearchResult:
+        """The best passages for a question, and whether they answer it.
+
+        Raises InvalidInput with the code `no_query` or `bad_k`.
+        """
+        question = query.replace("\x00", "").strip()[:MAX_QUERY]
+        if not question:
+            raise InvalidInput("the query is empty", code="no_query")
+        if not 1 <= k <= MAX_K:
+            raise InvalidInput(f"k must be from 1 to {MAX_K}", code="bad_k")
+        retrieval = await self._retriever.retrieve(creator_id, question, k)
+        return SearchResult(
+            passages=[_passage(found) for found in retrieval.found],
+            answerable=retrieval.verdict.is_answerable,
+            degraded=retrieval.degraded,
+            nearest_topics=_topics(retrieval.found),
+            confidence=retrieval.verdict.confidence,
+        )
+
+    async def passage(self, creator_id: UUID, chunk_id: UUID) -> PassageContext:
+        """Raises NotFound."""
+        async with self._database.transaction(creator_id) as db:
+            found = (await knowledge.read_chunks(db, creator_id, [chunk_id])).get(chunk_id)
+            if found is None:
+                raise NotFound("there is no such passage")
+            before, after = await knowledge.neighbours(db, creator_id, found)
+        return PassageContext(
+            title=found.title, heading=found.heading, text=found.text, before=before, after=after
+        )
+
+    async def pending(self, creator_id: UUID) -> list[UUID]:
+        """Documents that `ingest` has not finished, oldest first."""
+        async with self._database.transaction(creator_id) as db:
+            return await knowledge.unfinished_documents(db, creator_id)
+
+    async def reindex(self, creator_id: UUID, space: str | None = None) -> str:
+        """Move the index to another embedding space, or rebuild it; returns the space's name."""
+        return await self._reindexer.run(creator_id, space)
+
+
+async def _accept(db: PgConnection, creator_id: UUID, new: NewDocument) -> Document:
+    known = await knowledge.find_by_content(db, creator_id, new.content_hash)
+    if known is None and new.source_uri:
+        known = await knowledge.replace_by_source(db, creator_id, new)
+    if known is None and await knowledge.insert_document(db, creator_id, new):
+        return Document(id=new.id, status="pending", created=True)
+    # Another request was quicker with the same content.
+    known = known or await knowledge.find_by_content(db, creator_id, new.content_hash)
+    if known is None:
+        raise InvalidInput("this source is being replaced; try again", code="source_busy")
+    return Document(id=known.id, status=known.status, created=False)
+
+
+def _content(text: str | None, data: bytes | None, filename: str) -> ReadText:
+    if text is not None and data is None:
+        return clean(text, filename)
+    if data is not None and text is None:
+        return read(data, filename)
+    raise InvalidInput("give either text or data", code="text_or_data")
+
+
+def _title(title: str, filename: str) -> str:
+    named = " ".join(title.replace("\x00", "").split()) or filename.rsplit("/", 1)[-1]
+    if not named:
+        raise InvalidInput("a document needs a title", code="no_title")
+    return named.encode(errors="replace").decode()[:MAX_TITLE]
+
+
+def _passage(found: Found) -> Passage:
+    candidate = found.candidate
+    return Passage(
+        document_id=found.chunk.document_id,
+        chunk_id=found.chunk.id,
+        title=found.chunk.title,
+        heading=found.chunk.heading,
+        text=found.chunk.text,
+        score=round(candidate.score, 6),
+        explain={
+            "vector_rank": candidate.vector_rank,
+            "similarity": candidate.similarity,
+            "lexical_rank": candidate.lexical_rank,
+            "bm25": candidate.bm25,
+            "coverage": found.coverage,
+        },
+    )
+
+
+def _topics(found: Sequence[Found]) -> list[str]:
+    """What the nearest passages are about, each once."""
+    names = [one.chunk.heading.split(SEPARATOR)[-1] or one.chunk.title for one in found]
+    return list(dict.fromkeys(names))[:TOPICS]

@@ -1,0 +1,1 @@
+"""Knowledge: text in, the passages that answer a question out, or an honest nothing."""

@@ -1,0 +1,56 @@
+"""Weighted reciprocal rank fusion: two rankings of the same passages become one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.rag.vectors import VectorHit
+
+K = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    vector: float
+    lexical: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A chunk with the ranks (from 1) and scores that brought it here; `score` is at most 1."""
+
+    chunk_id: UUID
+    score: float
+    vector_rank: int | None = None
+    similarity: float | None = None
+    lexical_rank: int | None = None
+    bm25: float | None = None
+
+
+def fuse(
+    vector: Sequence[VectorHit], lexical: Sequence[tuple[UUID, float]], weights: Weights
+) -> list[Candidate]:
+    """Every chunk of either ranking, best first. First in both would score 1."""
+    near = {hit.chunk_id: (rank, hit.similarity) for rank, hit in enumerate(vector, start=1)}
+    worded = {found: (rank, bm25) for rank, (found, bm25) in enumerate(lexical, start=1)}
+    best = (weights.vector + weights.lexical) / (K + 1)
+    candidates = []
+    for chunk_id in near | worded:
+        vector_rank, similarity = near.get(chunk_id, (None, None))
+        lexical_rank, bm25 = worded.get(chunk_id, (None, None))
+        score = _share(weights.vector, vector_rank) + _share(weights.lexical, lexical_rank)
+        candidates.append(
+            Candidate(
+                chunk_id=chunk_id,
+                score=score / best,
+                vector_rank=vector_rank,
+                similarity=similarity,
+                lexical_rank=lexical_rank,
+                bm25=bm25,
+            )
+        )
+    return sorted(candidates, key=lambda one: (-one.score, one.chunk_id))
+
+
+def _share(weight: float, rank: int | None) -> float:
+    return weight / (K + rank) if rank else 0.0

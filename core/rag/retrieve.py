@@ -1,0 +1,131 @@
+"""Find the passages that may answer a question: by meaning and by words, fused, then judged."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.rag import gate, lexical
+from core.rag.fusion import Candidate, fuse
+from core.rag.gate import Evidence, Verdict
+from core.rag.ingest import context
+from core.rag.lexical import LexicalMatch
+from core.rag.spaces import Spaces
+from core.rag.tokenize import terms
+from core.rag.vectors import VectorHit, VectorStore, VectorStoreError, VectorsUnavailable
+from shared.database import DatabaseManager
+from shared.errors import ModelError
+from shared.models import knowledge
+from shared.models.knowledge import ChunkText
+
+CANDIDATES = 50
+# Neighbouring chunks overlap: reading a few more than asked for leaves k distinct ones.
+SPARE = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A passage, how it got here, and the share of the question's information in it."""
+
+    chunk: ChunkText
+    candidate: Candidate
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """`degraded` means that the search went by words alone."""
+
+    found: Sequence[Found] = ()
+    verdict: Verdict = field(default_factory=Verdict)
+    degraded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest:
+    """What the vectors say; `space` None when there is none or it is away."""
+
+    space: str | None = None
+    hits: Sequence[VectorHit] = ()
+    degraded: bool = False
+
+
+class Retriever:
+    """Asks Chroma and Postgres at once. Without Chroma, or its embedder, it goes by words."""
+
+    def __init__(self, database: DatabaseManager, vectors: VectorStore, spaces: Spaces) -> None:
+        self._database = database
+        self._vectors = vectors
+        self._spaces = spaces
+
+    async def retrieve(self, creator_id: UUID, query: str, k: int) -> Retrieval:
+        """The best k passages of a creator with a verdict on whether they answer."""
+        nearest, match = await asyncio.gather(
+            self._nearest(creator_id, query), self._lexical(creator_id, query)
+        )
+        weights = gate.calibration_for(nearest.space).weights
+        candidates = fuse(nearest.hits, match.hits, weights)
+        texts = await self._read(creator_id, [one.chunk_id for one in candidates[: k + SPARE]])
+        found = _distinct(
+            [_found(texts[one.chunk_id], one, match) for one in candidates if one.chunk_id in texts]
+        )
+        verdict = gate.judge(nearest.space, _evidence(nearest, match, found))
+        return Retrieval(found=found[:k], verdict=verdict, degraded=nearest.degraded)
+
+    async def _nearest(self, creator_id: UUID, query: str) -> Nearest:
+        space = await self._spaces.active(creator_id)
+        if space is None:
+            return Nearest()
+        try:
+            embedder = await self._spaces.embedder(space.name)
+            if embedder is None:
+                return Nearest(degraded=True)
+            [vector] = await embedder.embed([query], kind="query")
+            hits = await self._vectors.query(creator_id, space.name, vector, CANDIDATES)
+        except (ModelError, VectorStoreError, VectorsUnavailable):
+            return Nearest(degraded=True)
+        return Nearest(space=space.name, hits=hits)
+
+    async def _lexical(self, creator_id: UUID, query: str) -> LexicalMatch:
+        async with self._database.transaction(creator_id) as db:
+            return await lexical.search(db, creator_id, query, CANDIDATES)
+
+    async def _read(self, creator_id: UUID, ids: Sequence[UUID]) -> dict[UUID, ChunkText]:
+        async with self._database.transaction(creator_id) as db:
+            return await knowledge.read_chunks(db, creator_id, ids)
+
+
+def _found(chunk: ChunkText, candidate: Candidate, match: LexicalMatch) -> Found:
+    words = frozenset(terms(f"{context(chunk.title, chunk.heading)}\n{chunk.text}"))
+    return Found(
+        chunk=chunk, candidate=candidate, coverage=lexical.coverage(match.idf_by_term, words)
+    )
+
+
+def _distinct(found: Sequence[Found]) -> list[Found]:
+    """Without the neighbours of a better passage: they overlap it."""
+    kept: list[Found] = []
+    for one in found:
+        if not any(_are_neighbours(one.chunk, other.chunk) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _are_neighbours(one: ChunkText, other: ChunkText) -> bool:
+    return (
+        one.document_id == other.document_id
+        and one.heading == other.heading
+        and abs(one.ordinal - other.ordinal) == 1
+    )
+
+
+def _evidence(nearest: Nearest, match: LexicalMatch, found: Sequence[Found]) -> Evidence:
+    if not found:
+        return Evidence()
+    similarities = [hit.similarity for hit in nearest.hits] or [0.0]
+    return Evidence(
+        similarity=similarities[0],
+        margin=similarities[0] - sum(similarities) / len(similarities),
+        coverage=max(one.coverage for one in found[:5]),
+        fused=found[0].candidate.score,
+    )

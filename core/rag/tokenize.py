@@ -1,0 +1,77 @@
+"""Words as the lexical index knows them: folded, without stop words, stemmed, of any script."""
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+import snowballstemmer
+
+MAX_TERM_LENGTH = 64
+HEADING_WEIGHT = 2.0
+
+# Vowel signs of Hebrew, Arabic, Indic and South-East Asian scripts are part of the word.
+_LETTER = r"(?:[^\W_]|[\u0591-\u05c7\u064b-\u065f\u0900-\u109f])"
+_WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
+_ACCENTS = re.compile(r"[\u0300-\u036f]+")
+# Scripts written without spaces: every two neighbouring characters are a term.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u1000-\u109f]+")
+_STEMMER = snowballstemmer.stemmer("english")
+
+STOP_WORDS = frozenset("""
+a about above after again against all also am an and any are aren't as at be because been before
+being below between both but by can can't cannot could couldn't did didn't do does doesn't doing
+don't down during each few for from further had hadn't has hasn't have haven't having he he's her
+here hers herself him himself his how i i'd i'll i'm i've if in into is isn't it it's its itself
+just let's me more most my myself no nor not now of off on once only or other our ours ourselves
+out over own same she she's should shouldn't so some such than that that's the their theirs them
+themselves then there there's these they they're they've this those through to too under until up
+us very was wasn't we we'd we'll we're we've were weren't what what's when where which while who
+whom why will with won't would wouldn't you you'd you'll you're you've your yours yourself
+yourselves
+""".split())
+
+
+def terms(text: str) -> list[str]:
+    """The terms of a text in order, repeated as often as they stand there."""
+    found: list[str] = []
+    for word in _WORD.findall(_fold(text)):
+        if word not in STOP_WORDS:
+            found.extend(_terms_of(word))
+    return found
+
+
+def weighted_terms(text: str, heading: str) -> tuple[dict[str, float], int]:
+    """How often each term stands in a passage, words of its heading counted more; and its length."""
+    body, head = terms(text), terms(heading)
+    weights: Counter[str] = Counter(body)
+    frequencies = {term: float(count) for term, count in weights.items()}
+    for term in head:
+        frequencies[term] = frequencies.get(term, 0.0) + HEADING_WEIGHT
+    return frequencies, len(body) + len(head)
+
+
+def _fold(text: str) -> str:
+    """One spelling for upper and lower case, accents, ligatures and curly apostrophes."""
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFKC", bare).casefold().replace("’", "'")
+
+
+@lru_cache(maxsize=65_536)
+def _terms_of(word: str) -> tuple[str, ...]:
+    if _UNSPACED.search(word):
+        return _bigrams(word)
+    word = word[:MAX_TERM_LENGTH]
+    return (_STEMMER.stemWord(word),) if word.isascii() else (word.replace("'", ""),)
+
+
+def _bigrams(word: str) -> tuple[str, ...]:
+    """Pairs of characters where a script has no spaces; what stands around them stays a word."""
+    found: list[str] = []
+    position = 0
+    for run in _UNSPACED.finditer(word):
+        found += [word[position : run.start()]] if run.start() > position else []
+        letters = run.group()
+        found += [letters[i : i + 2] for i in range(max(1, len(letters) - 1))]
+        position = run.end()
+    return tuple([*found, *([word[position:]] if position < len(word) else [])])
