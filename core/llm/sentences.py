@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 _ABBREVIATIONS = frozenset(
-    "e.g i.e etc vs al dr mr mrs ms prof st no nr approx fig cf ca vol pp p inc ltd z.b d.h usw bzw"
-    " p.ex u.s u.k a.m p.m".split()
+    {
+        *("a.m", "al", "approx", "ca", "cf", "dr", "e.g", "etc", "fig", "i.e", "inc", "ltd", "mr"),
+        *("mrs", "ms", "no", "nr", "p", "p.m", "pp", "prof", "st", "u.k", "u.s", "vol", "vs"),
+        *("bzw", "d.h", "usw", "z.b", "p.ex"),
+    }
 )
 _END = re.compile(r"(?:[.!?…]+[\"'”’»)\]*_]*(?=\s|$))|(?:[。！？]+[」』”’)]*)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(?P<title>.*?)\s*#*\s*$")
@@ -15,7 +18,7 @@ _QUOTED = re.compile(r"\s*>\s?")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 # Table rows, rules, images, comments and link definitions say nothing by themselves.
 _SKIPPED = re.compile(r"\s*(?:\||(?:[-*_=]\s*){3,}$|!\[|<!--|\[[^\]]+\]:\s)")
-_SOURCES = re.compile(r"\b(?:sources?|references?|further reading|bibliography)\b", re.IGNORECASE)
+_SOURCES = re.compile(r"\s*(?:sources?|references?|further reading|bibliography)\s*$", re.I)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,11 @@ def sentences(text: str) -> list[Sentence]:
     if not found[0].is_bullet and found[0].text[:1].islower():
         found[0] = replace(found[0], is_whole=False)
     return found
+
+
+def is_source(heading: str) -> bool:
+    """Whether a heading stands above a list of literature, which answers nothing."""
+    return _SOURCES.search(heading.rsplit("›", 1)[-1]) is not None
 
 
 def _blocks(text: str) -> Iterator[_Block]:
@@ -111,7 +119,7 @@ def _of_block(text: str, block: _Block) -> Iterator[Sentence]:
                 heading=block.heading,
                 is_bullet=block.is_bullet,
                 is_whole=block.is_bullet or _END.search(readable[-4:]) is not None,
-                is_source=_SOURCES.search(block.heading) is not None,
+                is_source=is_source(block.heading),
             )
         start = end
 

@@ -1,0 +1,213 @@
+"""Answer a question on the best rung that works: a language model, else the passages' own words.
+
+Each rung has its deadline out of one budget. What a model streams is provisional: it is withdrawn
+(`Restart`) when the model fails half-way or cites nothing, and the extractive answer follows.
+"""
+
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from core.llm.base import (
+    ChatModel,
+    ChatPrompt,
+    ChatUsage,
+    ModelOverloaded,
+    ModelRejected,
+)
+from core.llm.breaker import CircuitBreaker
+from core.llm.citations import Cited, CitedText, resolve
+from core.llm.extractive import ExtractiveAnswerer
+from core.llm.prompts import UNKNOWN, AnswerRequest, PromptTemplate, fit, unfenced
+from shared.errors import ContextTooLong, ModelError, PromptRenderError
+
+log = structlog.get_logger(__name__)
+
+RungName = Literal["ollama", "extractive", "canned"]
+CANNED = "I can't answer that right now. Please ask again in a little while."
+# Kept back from the models, so that the turn can still answer and record in time.
+RESERVE_SECONDS = 1.0
+_NOT_THE_HOSTS_FAULT = (ContextTooLong, PromptRenderError, ModelRejected, ModelOverloaded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """A piece of a provisional answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restart:
+    """All deltas so far are withdrawn; `reason` is an error code or `unsupported`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """The answer that counts. `is_known` is false when the model says it isn't in the passages."""
+
+    text: str
+    rung: RungName
+    model: str
+    prompt: str
+    citations: tuple[Cited, ...] = ()
+    is_known: bool = True
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
+AnswerEvent = Delta | Restart | Completion
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRung:
+    """A chat model with the breaker that remembers how it fares."""
+
+    model: ChatModel
+    breaker: CircuitBreaker
+
+
+class AnswerChain:
+    """Chat models in order, then the extractive answer, then a canned line."""
+
+    def __init__(
+        self,
+        *,
+        rungs: Sequence[ChatRung],
+        extractive: ExtractiveAnswerer,
+        template: PromptTemplate | None = None,
+        canned: str = CANNED,
+    ) -> None:
+        self.rungs = tuple(rungs)
+        self._extractive = extractive
+        self._template = template or PromptTemplate("answer", 1)
+        self._canned = canned
+
+    async def answer(
+        self, request: AnswerRequest, *, budget_seconds: float
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Deltas and restarts, and one Completion at the end. Raises no ModelError.
+
+        Close it (`aclosing`) when you stop early: that closes the model's request.
+        """
+        ends_at = time.monotonic() + budget_seconds - RESERVE_SECONDS
+        for rung in self.rungs if request.passages else ():
+            if ends_at - time.monotonic() <= 0:
+                break
+            async with aclosing(self._ask(rung, request, ends_at)) as events:
+                async for event in events:
+                    yield event
+                    if isinstance(event, Completion):
+                        return
+        yield await self._without_model(request)
+
+    async def complete(
+        self,
+        request: AnswerRequest,
+        *,
+        budget_seconds: float,
+        on_event: Callable[[Delta | Restart], Awaitable[None]] | None = None,
+    ) -> Completion:
+        """`answer` for callers that want the end; `on_event` sees the rest."""
+        async with aclosing(self.answer(request, budget_seconds=budget_seconds)) as events:
+            async for event in events:
+                if isinstance(event, Completion):
+                    return event
+                if on_event is not None:
+                    await on_event(event)
+        raise AssertionError("an answer ends with a completion")
+
+    async def _ask(
+        self, rung: ChatRung, request: AnswerRequest, ends_at: float
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """One rung: its deltas, then its Completion; or a Restart if it had begun and failed."""
+        usage, written = ChatUsage(), ""
+        try:
+            with rung.breaker.attempt(counts=_counts):
+                prompt = fit(request, self._template, num_ctx=rung.model.num_ctx)
+                budget = ends_at - time.monotonic()
+                stream = rung.model.stream(prompt, budget_seconds=budget, usage=usage)
+                async with aclosing(stream) as pieces:
+                    async for piece in pieces:
+                        written += piece
+                        yield Delta(text=piece)
+        except ModelError as error:
+            log.warning("answer.rung_failed", model=rung.model.name, code=error.code)
+            if written:
+                yield Restart(reason=error.code)
+            return
+        completion = _completion(rung.model.name, prompt, written, request, usage)
+        if completion is None:
+            log.info("answer.unsupported", model=rung.model.name, finish=usage.finish)
+            if written:
+                yield Restart(reason="unsupported")
+        else:
+            yield completion
+
+    async def _without_model(self, request: AnswerRequest) -> Completion:
+        found = await self._extractive.answer(request.question, request.passages)
+        if found is None:
+            return Completion(text=self._canned, rung="canned", model="", prompt="")
+        quotes: dict[int, list[str]] = {}
+        for quote in found.quotes:
+            quotes.setdefault(quote.passage, []).append(quote.text)
+        numbered = resolve(found.text, request.passages)
+        cited = [
+            Cited(number=c.number, passage=c.passage, quote=quotes[c.passage][0])
+            for c in numbered.citations
+        ]
+        return Completion(
+            text=numbered.text,
+            rung="extractive",
+            model=self._extractive.name,
+            prompt="",
+            citations=tuple(cited),
+        )
+
+
+def _counts(error: Exception) -> bool:
+    """Whether an error says something about the host's health."""
+    return isinstance(error, ModelError) and not isinstance(error, _NOT_THE_HOSTS_FAULT)
+
+
+def _completion(
+    model: str, prompt: ChatPrompt, written: str, request: AnswerRequest, usage: ChatUsage
+) -> Completion | None:
+    """What the model wrote, checked; None when nothing supports it."""
+    offered = request.passages[: prompt.passages]
+    if _is_refusal(written):
+        checked, is_known = CitedText(text=UNKNOWN, citations=()), False
+    else:
+        text = _without_cut_end(written) if usage.finish == "length" else written
+        checked, is_known = resolve(unfenced(text), offered), True
+    if is_known and not checked.is_supported:
+        return None
+    return Completion(
+        text=checked.text,
+        rung="ollama",
+        model=model,
+        prompt=prompt.template,
+        citations=checked.citations,
+        is_known=is_known,
+        prompt_tokens=usage.prompt_tokens,
+        answer_tokens=usage.answer_tokens,
+    )
+
+
+def _is_refusal(written: str) -> bool:
+    """Whether the model says, in the words it was given, that the passages don't answer."""
+    bare = re.sub(r"[^a-z ]", "", written.replace("’", "'").lower()).strip()
+    return bare.startswith(re.sub(r"[^a-z ]", "", UNKNOWN.lower()))
+
+
+def _without_cut_end(written: str) -> str:
+    """An answer that ran into its limit, up to the last whole sentence or line."""
+    ends = [m.end() for m in re.finditer(r"[.!?…](?:\s*\[\d+\])*(?=\s)|\n", written)]
+    return written[: ends[-1]] if ends else written

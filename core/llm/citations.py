@@ -1,0 +1,99 @@
+"""From a model's text with [n] markers to a text whose every marker has a quote behind it. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.llm.base import Passage
+from core.llm.sentences import Sentence, sentences
+from core.rag.tokenize import terms
+
+# [1] · [1, 2] · [1][2] · [1-3] · 【1】 · [Passage 1]; but never the text of a link, [1](…).
+_MARKER = re.compile(
+    r"[ \t]*[\[【]\s*(?:(?:passages?|sources?|quelle|source:)\s*)?"
+    r"(?P<numbers>\^?\d{1,3}(?:\s*(?:[,;–-]|and|&)\s*\d{1,3})*)\s*[\]】](?!\()",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"(\d+)\s*[–-]\s*(\d+)")
+_WIDEST_RANGE = 20
+_SPACE_BEFORE_STOP = re.compile(r"[ \t]+([.,;:!?])(?=\s|$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cited:
+    """[`number`] in the text is `passages[passage]`; `quote` stands in it verbatim."""
+
+    number: int
+    passage: int
+    quote: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CitedText:
+    text: str
+    citations: tuple[Cited, ...]
+
+    @property
+    def is_supported(self) -> bool:
+        return bool(self.citations)
+
+
+def resolve(text: str, passages: Sequence[Passage]) -> CitedText:
+    """Drop markers without a passage, renumber the rest from 1, quote what supports each."""
+    numbers: dict[int, int] = {}  # passage → number, in order of appearance
+    claims: dict[int, str] = {}
+    written: list[str] = []
+    position = 0
+    for match in _MARKER.finditer(text):
+        written.append(text[position : match.start()])
+        position = match.end()
+        for passage in _named(match["numbers"], len(passages)):
+            numbers.setdefault(passage, len(numbers) + 1)
+            claims.setdefault(passage, _claim("".join(written)))
+            written.append(f" [{numbers[passage]}]")
+    written.append(text[position:])
+    cited = [_cite(number, p, passages[p], claims[p]) for p, number in numbers.items()]
+    return CitedText(text=_tidy("".join(written)), citations=tuple(cited))
+
+
+def without_markers(text: str) -> str:
+    return _tidy(_MARKER.sub("", text))
+
+
+def _named(numbers: str, count: int) -> list[int]:
+    """Indexes of the passages that a marker names and that exist."""
+    wanted: list[int] = []
+    for low, high in _RANGE.findall(numbers):
+        wanted += range(int(low), min(int(high), int(low) + _WIDEST_RANGE) + 1)
+    wanted += [int(number) for number in re.findall(r"\d+", numbers)]
+    return [number - 1 for number in dict.fromkeys(sorted(wanted)) if 1 <= number <= count]
+
+
+def _claim(before: str) -> str:
+    """The sentence that a marker at the end of `before` stands for."""
+    bare = without_markers(before)
+    found = sentences(bare)
+    return found[-1].text if found else bare
+
+
+def _cite(number: int, index: int, passage: Passage, claim: str) -> Cited:
+    return Cited(number=number, passage=index, quote=_support(passage.text, claim))
+
+
+def _support(text: str, claim: str) -> str:
+    """The sentence of the passage that shares most words with the claim, verbatim."""
+    asked = set(terms(claim))
+
+    def shared(sentence: Sentence) -> float:
+        words = set(terms(sentence.text))
+        return len(words & asked) / (len(words | asked) or 1)
+
+    found = [s for s in sentences(text) if not s.is_source] or sentences(text)
+    if not found:
+        return text.strip()
+    best = max(found, key=shared)
+    return text[best.start : best.end]
+
+
+def _tidy(text: str) -> str:
+    return _SPACE_BEFORE_STOP.sub(r"\1", text).strip()
