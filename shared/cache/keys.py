@@ -1,0 +1,13 @@
+"""Every Redis key and channel, made in one place. The tenant always comes first."""
+
+from uuid import UUID
+
+
+def live(creator_id: UUID, conversation_id: UUID) -> str:
+    """The channel on which a conversation's wake-ups and deltas travel."""
+    return f"{creator_id}:live:{conversation_id}"
+
+
+def rate(creator_id: UUID, subject: str) -> str:
+    """The rate limit state of a subject (a visitor, an address, a channel) of a creator."""
+    return f"{creator_id}:rate:{subject}"
