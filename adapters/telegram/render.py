@@ -1,0 +1,109 @@
+"""Parts to Bot API parameters: text with entities, choices as an inline keyboard. Pure.
+
+Entities instead of a parse mode: nothing to escape, so no "can't parse entities".
+https://core.telegram.org/bots/api#messageentity
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, MessageEntity
+
+from core.channels import OutboundPart
+from shared.messages import Choice
+from shared.richtext import Mark, RichText
+
+CALLBACK_BYTES = 64
+MAX_ENTITIES = 100  # Telegram drops the rest
+_TYPES = {
+    "bold": "bold",
+    "italic": "italic",
+    "strike": "strikethrough",
+    "code": "code",
+    "pre": "pre",
+    "link": "text_link",
+    "quote": "blockquote",
+}
+_ROW_LABELS = 3
+_ROW_LETTERS = 24
+"""About what fits side by side on a narrow phone before labels are cut."""
+
+
+def entities(rich: RichText) -> list[MessageEntity]:
+    """The marks with offsets and lengths in UTF-16 code units, nested as Telegram allows."""
+    units = [0, *accumulate(2 if char > "\uffff" else 1 for char in rich.text)]
+    found = [
+        MessageEntity(
+            type=_TYPES[mark.kind],
+            offset=units[mark.start],
+            length=units[mark.end] - units[mark.start],
+            url=mark.value if mark.kind == "link" else None,
+            language=(mark.value or None) if mark.kind == "pre" else None,
+        )
+        for mark in _allowed(rich.marks)
+    ]
+    return found[:MAX_ENTITIES]
+
+
+def _allowed(marks: Sequence[Mark]) -> list[Mark]:
+    """Code holds no other mark; a link wins over code inside it, since it does something."""
+    links = [mark for mark in marks if mark.kind == "link"]
+    code = [
+        mark
+        for mark in marks
+        if mark.kind in ("code", "pre") and not any(_overlap(mark, link) for link in links)
+    ]
+    kept = [*links, *code, *(mark for mark in marks if mark.kind == "quote")]
+    for mark in marks:
+        if mark.kind in ("bold", "italic", "strike"):
+            kept.extend(_around(mark, code))
+    return sorted(kept, key=lambda mark: (mark.start, -mark.end))
+
+
+def _overlap(one: Mark, other: Mark) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _around(mark: Mark, holes: Sequence[Mark]) -> Iterator[Mark]:
+    """The pieces of the mark outside the holes (which are in order and apart)."""
+    start = mark.start
+    for hole in holes:
+        if not _overlap(mark, hole):
+            continue
+        if start < hole.start:
+            yield replace(mark, start=start, end=hole.start)
+        start = max(start, hole.end)
+    if start < mark.end:
+        yield replace(mark, start=start)
+
+
+def keyboard(part: OutboundPart) -> InlineKeyboardMarkup | None:
+    """The choices as buttons: short labels share a row, a long one has its own."""
+    if not part.choices:
+        return None
+    rows: list[list[InlineKeyboardButton]] = []
+    letters = 0
+    for index, choice in enumerate(part.choices):
+        button = InlineKeyboardButton(
+            text=choice.label, callback_data=callback_data(part, index, choice)
+        )
+        letters += len(choice.label)
+        if not rows or len(rows[-1]) == _ROW_LABELS or letters > _ROW_LETTERS:
+            rows.append([])
+            letters = len(choice.label)
+        rows[-1].append(button)
+    return InlineKeyboardMarkup(inline_keyboard=rows)
+
+
+def callback_data(part: OutboundPart, index: int, choice: Choice) -> str:
+    """`v:<value>` where it fits in 64 bytes, else `i:<message id>:<index>`.
+
+    `parse.choice_value` is the way back; nothing has to be stored for a button to work.
+    """
+    value = f"v:{choice.value}"
+    if len(value.encode()) <= CALLBACK_BYTES:
+        return value
+    name = base64.urlsafe_b64encode(part.message_id.bytes).decode().rstrip("=")
+    return f"i:{name}:{index}"
