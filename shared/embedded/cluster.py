@@ -73,6 +73,7 @@ def place(link: Path, account: Account | None) -> Path:
         )
     home = system_folder() / f"{OUTSIDE_PREFIX}{secrets.token_hex(4)}"
     home.mkdir(mode=0o711, parents=True)
+    (home / "data-folder").write_text(f"{link.parent}\n")  # for who finds this and wonders
     link.symlink_to(home / "postgres")
     return home / "postgres"
 
