@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import cache
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,9 +37,11 @@ REQUESTS = Histogram(
 
 
 
-def configure(settings: TelemetrySettings, *, service: str = "cairn") -> None:
-    """Set up logs and spans for this process; call once, before anything is logged."""
-    configure_logging(settings)
+def configure(
+    settings: TelemetrySettings, *, file: Path | None = None, service: str = "cairn"
+) -> None:
+    """Set up logs (to `file`, or standard error) and spans for this process; once, first of all."""
+    configure_logging(settings, file)
     configure_spans(settings, service=service)
 
 
@@ -45,6 +49,7 @@ def configure(settings: TelemetrySettings, *, service: str = "cairn") -> None:
 
 # Their request lines hold URLs, and the Telegram token stands in the URL.
 _TELLTALES = ("httpx", "httpcore", "aiogram", "aiohttp", "uvicorn.access", "slack_sdk", "twilio")
+LOG_BYTES = 10_000_000
 # Names of fields that never reach a log, whoever passes them.
 _SECRET_FIELDS = frozenset(
     ("api_key", "authorization", "body", "credentials", "key", "password", "raw", "secret", "text")
@@ -52,7 +57,7 @@ _SECRET_FIELDS = frozenset(
 )
 
 
-def configure_logging(settings: TelemetrySettings) -> None:
+def configure_logging(settings: TelemetrySettings, file: Path | None = None) -> None:
     """Send every log of this process, the libraries' too, through one redacting pipeline."""
     first: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -70,7 +75,10 @@ def configure_logging(settings: TelemetrySettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=first, processors=_rendering(settings)
