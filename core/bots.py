@@ -5,7 +5,7 @@ the engine commits the whole turn, so a handler may run twice but a contact sees
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,11 +37,9 @@ class Turn:
     human_wanted: bool = False
     question: str | None = None
 
-    def say(self, text: str, *, choices: "list[Choice] | list[str] | None" = None) -> None:
+    def say(self, text: str, *, choices: Sequence[Choice | str] = ()) -> None:
         """Say Markdown `text`; `choices` become buttons, or numbers where there are none."""
-        offered = tuple(
-            Choice(label=c, value=c) if isinstance(c, str) else c for c in choices or []
-        )
+        offered = tuple(Choice(label=c, value=c) if isinstance(c, str) else c for c in choices)
         self.said.append(Message(text=text, choices=offered))
 
     def ask(self, form: type[BaseModel]) -> None:

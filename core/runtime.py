@@ -14,9 +14,10 @@ from core.dialogue.router import Router
 from core.inbox import Inbox
 from core.knowledge import Knowledge
 from core.live import LiveBus
-from core.llm.chain import AnswerChain
 from core.loader import load_bots, load_channels
+from core.models import Models, open_models
 from core.outbox import Outbox
+from core.rag.vectors import ChromaVectors
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
 from shared.database import DatabaseManager
@@ -24,6 +25,9 @@ from shared.errors import ConfigurationError
 from shared.security import KeyRing
 from shared.settings import Settings
 from shared.utils.ids import new_id
+
+# Kept back from a turn's budget for retrieval, the commit and a slow machine.
+TURN_RESERVE = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +40,97 @@ class Runtime:
     limiter: RateLimiter
     channels: dict[str, ChannelAdapter]
     bots: dict[str, Bot]
+    vectors: ChromaVectors
     knowledge: Knowledge
-    answers: AnswerChain
+    models: Models
     inbox: Inbox
     outbox: Outbox
     engine: Engine
 
 
-def extra_folders(settings: Settings) -> list[Path]:
-    return [Path(part.strip()) for part in settings.extra_paths.split(",") if part.strip()]
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open everything. Engines that are away don't prevent it: each is found again by itself."""
+    if settings.secret_keys is None:
+        raise ConfigurationError("CAIRN_SECRET_KEYS is not set")
+    keys = KeyRing(settings.secret_keys)
+    folders = [Path(part.strip()) for part in settings.extra_paths.split(",") if part.strip()]
+    channels, bots = load_channels(folders), load_bots(folders)
+    async with AsyncExitStack() as stack:
+        database = DatabaseManager(settings.database)
+        stack.push_async_callback(database.close)
+        await database.open()
+        for adapter in channels.values():
+            stack.push_async_callback(adapter.close)
+        redis = open_redis(settings.redis)
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        live = LiveBus(redis)
+        stack.push_async_callback(live.close)
+        vectors = ChromaVectors(settings.chroma)
+        stack.push_async_callback(vectors.close)
+        models = await stack.enter_async_context(open_models(settings.ollama))
+        yield _assemble(
+            settings=settings,
+            database=database,
+            keys=keys,
+            live=live,
+            limiter=RateLimiter(redis),
+            channels=channels,
+            bots=bots,
+            vectors=vectors,
+            models=models,
+        )
+
+
+def _assemble(
+    *,
+    settings: Settings,
+    database: DatabaseManager,
+    keys: KeyRing,
+    live: LiveBus,
+    limiter: RateLimiter,
+    channels: dict[str, ChannelAdapter],
+    bots: dict[str, Bot],
+    vectors: ChromaVectors,
+    models: Models,
+) -> Runtime:
+    owner = new_id()
+    accounts = Accounts(database, keys)
+    knowledge = Knowledge(database, vectors, models.embedders)
+    answering = Answering(
+        knowledge=knowledge,
+        chain=models.answers,
+        live=live,
+        budget_seconds=settings.worker.turn_seconds * (1 - TURN_RESERVE),
+    )
+    return Runtime(
+        settings=settings,
+        database=database,
+        keys=keys,
+        accounts=accounts,
+        live=live,
+        limiter=limiter,
+        channels=channels,
+        bots=bots,
+        vectors=vectors,
+        knowledge=knowledge,
+        models=models,
+        inbox=Inbox(database),
+        outbox=Outbox(
+            database=database,
+            accounts=accounts,
+            channels=channels,
+            settings=settings.worker,
+            owner=owner,
+        ),
+        engine=Engine(
+            database=database,
+            accounts=accounts,
+            channels=channels,
+            router=Router(database=database, bots=bots, answering=answering),
+            live=live,
+            settings=settings.worker,
+            owner=owner,
+        ),
+    )

@@ -34,6 +34,22 @@ def _forgotten(kind: LeaseKind) -> str:
 _FORGOTTEN: dict[LeaseKind, str] = {kind: _forgotten(kind) for kind in COLUMNS}
 
 
+# A document is hinted by its own job; one that is still unfinished after this long lost it.
+_UNFINISHED = """
+SELECT creator_id, id FROM app.knowledge_documents
+WHERE status IN ('pending', 'indexing') AND updated_at < now() - make_interval(secs => $1)
+ORDER BY updated_at LIMIT $2
+"""
+
+
+async def sweep_documents(database: DatabaseManager, forgotten_seconds: float) -> int:
+    """Queue a job for every document whose indexing stopped; how many there were."""
+    async with database.dispatch() as connection, connection.transaction():
+        rows = await connection.fetch(_UNFINISHED, forgotten_seconds, BATCH)
+        await enqueue_many(connection, "ingest", [(r["creator_id"], r["id"]) for r in rows])
+    return len(rows)
+
+
 async def sweep(database: DatabaseManager, forgotten_seconds: float) -> int:
     """Queue a job for everything forgotten; how many there were."""
     found = 0

@@ -13,7 +13,7 @@ from pgqueuer.core.qm import QueueManager
 from core.channels import Listens
 from core.jobs import JobKind, pool_queries, read_payload
 from core.runtime import Runtime
-from core.sweeper import sweep
+from core.sweeper import sweep, sweep_documents
 from shared.errors import AppError, Unavailable
 from shared.queue_settings import QUEUE
 
@@ -23,7 +23,8 @@ DEQUEUE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
 RECONNECT_SECONDS = 1.0
 LISTEN_SECONDS = 5.0
-DOCUMENTS_EVERY = 30  # sweeps between two looks for documents left half indexed
+DOCUMENT_SECONDS = 60.0
+DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 
 _Handler = Callable[[UUID, UUID], Awaitable[None]]
 
@@ -117,7 +118,7 @@ class Worker:
             with suppress(Unavailable):
                 await sweep(self._runtime.database, self._settings.forgotten_seconds)
                 if count % DOCUMENTS_EVERY == 0:
-                    await self._runtime.knowledge.resume()
+                    await sweep_documents(self._runtime.database, DOCUMENT_SECONDS)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
 
@@ -165,5 +166,3 @@ class Worker:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-

@@ -1,4 +1,7 @@
-"""Settings from the environment: prefix `CAIRN_`, groups nested with `__`. Only entry points read them."""
+"""Settings from the environment: prefix `CAIRN_`, groups nested with `__`.
+
+Only entry points read them; everything else is handed what it needs.
+"""
 
 import difflib
 import os
@@ -16,7 +19,9 @@ OTHER_NAMES = frozenset({"CAIRN_FAILPOINT", "CAIRN_CHROMIUM", "CAIRN_BOT_TOKEN",
 
 
 class DatabaseSettings(BaseModel):
-    url: SecretStr | None = Field(None, description="as cairn_app: postgresql://cairn_app:…@host/db")
+    url: SecretStr | None = Field(
+        None, description="as cairn_app: postgresql://cairn_app:…@host/db"
+    )
     dispatch_url: SecretStr | None = Field(
         None, description="as cairn_dispatch: the queue and the due index, no content"
     )
@@ -55,7 +60,9 @@ class WorkerSettings(BaseModel):
     concurrency: int = Field(20, ge=2, le=200, description="jobs at once per worker")
     lease_seconds: float = Field(10.0, gt=0, description="how long a crashed turn blocks its talk")
     sweep_seconds: float = Field(1.0, gt=0, description="how often the sweeper looks")
-    forgotten_seconds: float = Field(20.0, gt=0, description="a hinted conversation is hinted again")
+    forgotten_seconds: float = Field(
+        20.0, gt=0, description="a hinted conversation is hinted again"
+    )
     turn_seconds: float = Field(60.0, gt=0, description="budget of one turn, model included")
     drain_seconds: float = Field(25.0, gt=0, description="grace for turns in flight on SIGTERM")
     retry_seconds: float = Field(2.0, gt=0, description="first back-off after a handled failure")
@@ -100,7 +107,9 @@ class Settings(BaseSettings):
     secret_keys: SecretStr | None = Field(
         None, description="id:base64 of 32 bytes, comma separated; the first one encrypts"
     )
-    extra_paths: str = Field("", description="more folders with adapters/ and bots/, comma separated")
+    extra_paths: str = Field(
+        "", description="more folders with adapters/ and bots/, comma separated"
+    )
 
     @field_validator("public_base_url")
     @classmethod

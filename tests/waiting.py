@@ -2,21 +2,19 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable
+from typing import Any
 
 POLL_SECONDS = 0.01
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10.0) -> T:
+async def eventually(check: Callable[[], Any], timeout: float = 10.0) -> Any:
     """Call `check` until it gives something true; its last value is named when time runs out."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
         value = check()
-        found: T = await value if inspect.isawaitable(value) else value
+        found = await value if inspect.isawaitable(value) else value
         if found:
             return found
         if loop.time() >= deadline:

@@ -1,10 +1,10 @@
-"""The `cairn` command: its sub-commands, and how an error becomes one plain line and an exit code."""
+"""The `cairn` command: its sub-commands, and errors as one plain line and a code."""
 
 import sys
 
 import typer
 
-from core.cli import chat, channels, creators, dead, dev, doctor, ingest, migrate, serve
+from core.cli import channels, chat, creators, dead, dev, doctor, ingest, migrate, serve
 from shared.embedded import EngineError
 from shared.errors import AppError, ConfigurationError, Unavailable
 

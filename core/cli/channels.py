@@ -11,8 +11,8 @@ from uuid import UUID
 import typer
 
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
-from core.credentials import rotate_credentials
 from core.creators import creator_ids
+from core.credentials import rotate_credentials
 from shared.errors import InvalidInput
 
 app = typer.Typer(help="Connect and list channels.", no_args_is_help=True)
@@ -66,7 +66,9 @@ async def _add(
 ) -> dict[str, str]:
     async with operating(data_dir) as runtime:
         if type_ not in runtime.channels:
-            raise InvalidInput(f"no channel type {type_!r}; there are {', '.join(runtime.channels)}")
+            raise InvalidInput(
+                f"no channel type {type_!r}; there are {', '.join(runtime.channels)}"
+            )
         if bot not in runtime.bots:
             raise InvalidInput(f"no bot {bot!r}; there are {', '.join(runtime.bots)}")
         account = await runtime.accounts.add(

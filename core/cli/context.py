@@ -57,9 +57,7 @@ def embedded_settings(settings: Settings, urls: EngineUrls, data_dir: Path) -> S
             "dispatch_url": SecretStr(urls.postgres_url("cairn_dispatch", database=DATABASE)),
         }
     )
-    redis = settings.redis.model_copy(
-        update={"url": settings.redis.url or SecretStr(urls.redis)}
-    )
+    redis = settings.redis.model_copy(update={"url": settings.redis.url or SecretStr(urls.redis)})
     chroma = settings.chroma.model_copy(update={"url": settings.chroma.url or urls.chroma})
     keys = settings.secret_keys or SecretStr(_own_keys(data_dir))
     return settings.model_copy(

@@ -10,10 +10,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from core.cli.context import DEFAULT_DATA_DIR, DataDir, embedded_settings, prepare_database, write_private
+from core.cli.context import (
+    DEFAULT_DATA_DIR,
+    DataDir,
+    embedded_settings,
+    prepare_database,
+    write_private,
+)
 from core.cli.gateway import address, bind, on_stop_signal, serving
-from core.cli.ingest import ingest_file
 from core.cli.serve import check_boot
+from core.files import ingest_file
 from core.runtime import Runtime, open_runtime
 from core.seed import DEMO_CREATOR, Demo, handbook, seed_demo
 from core.worker import Worker
@@ -98,9 +104,12 @@ async def _read_handbook(runtime: Runtime) -> None:
 async def _welcome(runtime: Runtime, url: str, data_dir: Path, demo: Demo | None) -> None:
     lines = ["", "[bold]Cairn is running.[/bold]", ""]
     if demo is not None:
-        lines += [f"  Chat with the coach   {url}/", f"  API key               {data_dir / API_KEY_FILE}"]
+        lines += [
+            f"  Chat with the coach   {url}/",
+            f"  API key               {data_dir / API_KEY_FILE}",
+        ]
     lines += [
-        f"  REST API              {url}/docs",
+        f"  REST API              {url}/openapi.json",
         f"  Log                   {data_dir / 'logs' / LOG_FILE}",
         f"  Language model        {await _model_line(runtime)}",
         "",
@@ -114,7 +123,7 @@ async def _welcome(runtime: Runtime, url: str, data_dir: Path, demo: Demo | None
 
 async def _model_line(runtime: Runtime) -> str:
     ollama = runtime.settings.ollama
-    status = await runtime.answers.status()
+    status = await runtime.models.status()
     if not status.reachable:
         return (
             "no Ollama at " + ollama.host + "; answers quote the handbook word for word."

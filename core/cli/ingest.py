@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
-from core.runtime import Runtime
+from core.files import ingest_file
 from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput
 
@@ -49,7 +49,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 async def _ingest(files: list[Path], creator_id: UUID, data_dir: Path) -> list[tuple[Path, str]]:
     async with operating(data_dir) as runtime:
         with Progress(
-            TextColumn("Reading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+            TextColumn("Reading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
         ) as bar:
             task = bar.add_task("", total=len(files))
             failed = []
@@ -59,24 +62,3 @@ async def _ingest(files: list[Path], creator_id: UUID, data_dir: Path) -> list[t
                     failed.append((path, reason))
                 bar.advance(task)
     return failed
-
-
-async def ingest_file(
-    runtime: Runtime, creator_id: UUID, path: Path, source_kind: str = "file"
-) -> str:
-    """Store and index one file now; why it failed, or an empty string."""
-    data = await asyncio.to_thread(path.read_bytes)
-    try:
-        document = await runtime.knowledge.add_document(
-            creator_id,
-            title=path.stem.replace("-", " ").replace("_", " ").capitalize(),
-            data=data,
-            filename=path.name,
-            source_kind=source_kind,
-            source_uri=path.name,
-        )
-    except InvalidInput as error:
-        return error.message
-    await runtime.knowledge.ingest(creator_id, document.id)
-    stored = await runtime.knowledge.get_document(creator_id, document.id)
-    return "" if stored.status == "ready" else stored.error or stored.status

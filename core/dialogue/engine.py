@@ -55,7 +55,7 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
 
     async def take_turn(self, creator_id: UUID, conversation_id: UUID) -> None:
-        """Answer every pending message of a conversation, in order; at once when another holds it."""
+        """Answer what is pending in a conversation, in order; returns when another holds it."""
         async with self._database.transaction(creator_id) as connection:
             lease = await leases.acquire(
                 connection,
@@ -90,7 +90,8 @@ class Engine:
             return None
         except Exception as error:
             # A handler of a bot may raise anything; its message rests and is tried again.
-            return await self._rest(lease, work, error)
+            await self._rest(lease, work, error)
+            return None
         return await self._commit(lease, work, thought, adapter)
 
     async def _think(

@@ -107,7 +107,9 @@ def _advance(model: type[BaseModel], state: FormState, answer: dict[str, Any]) -
         place = error.errors()[0]["loc"]
         field = str(place[0]) if place and str(place[0]) in names else names[0]
         info = model.model_fields[field]
-        kept = {k: v for k, v in answers.items() if k != field and names.index(k) < names.index(field)}
+        kept = {
+            k: v for k, v in answers.items() if k != field and names.index(k) < names.index(field)
+        }
         state = FormState(form=state.form, answers=kept, field=field)
         return Step(state=state, reason=_explain(str(error.errors()[0]["msg"]), info))
 

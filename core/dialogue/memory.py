@@ -77,7 +77,8 @@ LEFT JOIN app.user_sessions s ON s.creator_id = $1 AND s.conversation_id = $2
 """
 _HISTORY = """
 SELECT author, text FROM app.messages
-WHERE creator_id = $1 AND conversation_id = $2 AND seq < $3 AND seq >= $3 - $4::bigint AND text <> ''
+WHERE creator_id = $1 AND conversation_id = $2
+  AND seq < $3 AND seq >= $3 - $4::bigint AND text <> ''
 ORDER BY seq
 """
 _FENCE = """
@@ -219,9 +220,7 @@ async def _write_state(
     connection: PgConnection, lease: Lease, work: Work, thought: Thought
 ) -> None:
     if thought.session != work.session:
-        await connection.execute(
-            _SESSION, lease.creator_id, lease.conversation_id, thought.session
-        )
+        await connection.execute(_SESSION, lease.creator_id, lease.conversation_id, thought.session)
     if thought.memory != work.memory:
         await connection.execute(_MEMORY, lease.creator_id, work.contact_id, thought.memory)
 

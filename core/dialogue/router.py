@@ -14,7 +14,6 @@ from core.dialogue.memory import Thought, Work
 from core.leases import Lease
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
-from shared.messages import Message
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 # How a channel whose buttons carry few bytes names a choice: the message that offered it, and which.
@@ -158,5 +157,3 @@ def help_text(bot: Bot) -> str:
     """The commands a bot understands, as a list."""
     lines = [f"- `/{c.name}` {c.help}".rstrip() for c in bot.commands.values()]
     return "Here is what I understand:\n\n" + "\n".join([*lines, "- `/cancel` put a form aside"])
-
-

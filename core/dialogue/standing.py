@@ -37,30 +37,21 @@ WITH recent AS (
     AND (m.payload ->> 'message_external_id' = $5 OR $5 = ANY (m.provider_ids))
 )
 """
-_EDIT = (
-    _RECENT
-    + """
+_EDIT = _RECENT + """
 UPDATE app.messages SET text = $6, payload = payload || jsonb_build_object('edited', true)
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent) AND direction = 'in'
 """
-)
-_DELETE = (
-    _RECENT
-    + """
+_DELETE = _RECENT + """
 UPDATE app.messages
 SET text = '', payload = payload || jsonb_build_object('deleted', true),
     status = CASE status WHEN 'pending' THEN 'ignored' ELSE status END
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent) AND direction = 'in'
 """
-)
-_REACT = (
-    _RECENT
-    + """
+_REACT = _RECENT + """
 UPDATE app.messages
 SET payload = payload || jsonb_build_object('reaction', $6::text)
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent)
 """
-)
 
 
 async def apply_event(connection: PgConnection, event: ChannelEvent, key: str) -> None:

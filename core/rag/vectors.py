@@ -139,6 +139,15 @@ class ChromaVectors:
             found.update(page)
         return found
 
+    async def ping(self) -> None:
+        """Raises VectorsUnavailable when Chroma doesn't answer; past the breaker, for health."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._connected()
+                await client.heartbeat()
+        except (*OUTAGES, ChromaError) as error:
+            raise VectorsUnavailable from error
+
     async def close(self) -> None:
         self._collections.clear()
         self._client = None

@@ -114,6 +114,14 @@ def upgrade() -> None:
     """)
     for table in TABLES:
         rls.protect(table)
+    # The sweeper brings documents back whose job was lost; it sees no title and no text.
+    rls.script("""
+    CREATE POLICY dispatch_sees_unfinished ON app.knowledge_documents FOR SELECT TO cairn_dispatch
+      USING (status IN ('pending', 'indexing'));
+    GRANT SELECT (creator_id, id, status, updated_at) ON app.knowledge_documents TO cairn_dispatch;
+    CREATE INDEX knowledge_documents_sweep ON app.knowledge_documents (updated_at)
+      WHERE status IN ('pending', 'indexing');
+    """)
 
 
 def downgrade() -> None:

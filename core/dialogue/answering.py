@@ -1,0 +1,109 @@
+"""Answer a question from the creator's knowledge, streamed as the model writes; or refuse."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.bots import Bot
+from core.dialogue.memory import Work
+from core.knowledge import Knowledge, Passage, SearchResult
+from core.leases import Lease
+from core.live import LiveBus
+from core.llm.base import ChatMessage
+from core.llm.chain import AnswerChain, Completion, Delta, Restart
+from core.llm.prompts import AnswerRequest
+from shared.messages import Choice, Citation, Message
+
+PASSAGES = 5
+TOPICS_OFFERED = 3
+TOPIC_LABEL = 60  # characters of a button
+
+REFUSAL = (
+    "I don't find that in what I was given to answer from, so I'd rather not guess. "
+    "Say `/human` to ask a person."
+)
+NEAREST = "Here is what I do know about that comes nearest:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """An answer as messages, and which rung of the chain gave it."""
+
+    messages: Sequence[Message] = ()
+    rung: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(kw_only=True)
+class Answering:
+    """Retrieval, then the chain of models. Holds no connection while either is awaited."""
+
+    knowledge: Knowledge
+    chain: AnswerChain
+    live: LiveBus
+    budget_seconds: float = field(default=50.0)
+
+    async def answer(self, lease: Lease, work: Work, bot: Bot, question: str) -> Spoken:
+        result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
+        if not result.answerable or not result.passages:
+            return refusal(result)
+        completion = await self._complete(lease, work, bot, question, result.passages)
+        if not completion.is_known:
+            return refusal(result)
+        return Spoken(
+            messages=[
+                Message(text=completion.text, citations=_citations(completion, result.passages))
+            ],
+            rung=completion.rung,
+            model=completion.model,
+            prompt=completion.prompt,
+        )
+
+    async def _complete(
+        self, lease: Lease, work: Work, bot: Bot, question: str, passages: Sequence[Passage]
+    ) -> Completion:
+        async def show(event: Delta | Restart) -> None:
+            name, text = ("delta", event.text) if isinstance(event, Delta) else ("restart", "")
+            piece = {"event": name, "turn": str(work.message_id), "text": text}
+            await self.live.publish(lease.creator_id, lease.conversation_id, piece)
+
+        request = AnswerRequest(
+            question=question,
+            persona=bot.persona,
+            passages=passages,
+            history=tuple(_history(work)),
+        )
+        return await self.chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
+
+
+def refusal(result: SearchResult) -> Spoken:
+    """Say plainly that the knowledge doesn't hold it, and offer what comes nearest."""
+    topics = result.nearest_topics[:TOPICS_OFFERED]
+    choices = tuple(Choice(label=_short(topic), value=topic) for topic in topics)
+    text = f"{REFUSAL}\n\n{NEAREST}" if choices else REFUSAL
+    return Spoken(messages=[Message(text=text, choices=choices)], rung="refused")
+
+
+def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(
+            number=cited.number,
+            document_id=passages[cited.passage].document_id,
+            chunk_id=passages[cited.passage].chunk_id,
+            title=passages[cited.passage].title,
+            heading=passages[cited.passage].heading,
+            quote=cited.quote,
+        )
+        for cited in completion.citations
+    )
+
+
+def _history(work: Work) -> list[ChatMessage]:
+    return [
+        ChatMessage(role="user" if said.author == "contact" else "assistant", content=said.text)
+        for said in work.history
+    ]
+
+
+def _short(topic: str) -> str:
+    return topic if len(topic) <= TOPIC_LABEL else topic[: TOPIC_LABEL - 1].rstrip() + "…"
