@@ -1,0 +1,107 @@
+"""What the emulated models think: reversible tokens, grounded answers, useful vectors. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from core.llm.embedded import DIMENSIONS, Matrix, WordLlama
+from core.llm.sentences import is_source, sentences
+from core.rag.tokenize import terms
+
+_TOKEN = re.compile(r"\s?\w{1,4}|\s?[^\w\s]|\s+")
+_FENCED = re.compile(
+    r"<<<PASSAGE (?P<number>\d+)(?:: (?P<label>[^\n]*?))?>>>\n(?P<text>.*?)\n<<<END PASSAGE",
+    re.DOTALL,
+)
+# Other people's prompts: paragraphs that begin with a number in brackets.
+_NUMBERED = re.compile(
+    r"^\[(?P<number>\d+)\]:?\s*(?P<text>.+?)(?=^\[\d+\]|\n\s*\n|\Z)", re.S | re.M
+)
+_QUESTION = re.compile(r"Question:\s*(?P<question>.+)\Z", re.DOTALL)
+_UNKNOWN = re.compile(r"write exactly: (?P<line>[^\n]+)")
+_TASK_PREFIX = re.compile(
+    r"(?:search_query|search_document|query|passage): |Represent this sentence [^:]*: "
+    r"|task: search result \| query: |title: none \| text: "
+)
+DEFAULT_UNKNOWN = "I don't know that from the material I have."
+_MOST_SENTENCES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    number: int
+    position: int
+    text: str
+    score: float
+
+
+def tokenize(text: str) -> list[str]:
+    """Tokens of up to four letters; joined they are the text again."""
+    return _TOKEN.findall(text)
+
+
+def answer(prompt: str) -> str:
+    """Sentences of the prompt's passages that share words with its question, each with its [n]."""
+    asked_match = _QUESTION.search(prompt)
+    question = asked_match["question"] if asked_match else prompt.strip().rsplit("\n", 1)[-1]
+    asked = set(terms(question))
+    scored = sorted(_scored(prompt, asked), key=lambda s: (-s.score, s.number, s.position))
+    best = [s for s in scored if s.score >= 0.5 * scored[0].score][:_MOST_SENTENCES]
+    if not best:
+        said = _UNKNOWN.search(prompt)
+        return said["line"].strip() if said else DEFAULT_UNKNOWN
+    return " ".join(f"{s.text} [{s.number}]" for s in best)
+
+
+def _scored(prompt: str, asked: set[str]) -> list[_Scored]:
+    found = []
+    for match in list(_FENCED.finditer(prompt)) or list(_NUMBERED.finditer(prompt)):
+        label = match.groupdict().get("label") or ""
+        if is_source(label):
+            continue
+        about = len(asked & set(terms(label)))
+        for position, sentence in enumerate(sentences(match["text"])):
+            shared = len(asked & set(terms(sentence.text)))
+            # A question of many words is not covered by one of them.
+            if shared and (shared + about) * 3 >= len(asked) and not sentence.is_question:
+                found.append(
+                    _Scored(
+                        number=int(match["number"]),
+                        position=position,
+                        text=sentence.text,
+                        score=shared + about / 2,
+                    )
+                )
+    return found
+
+
+@lru_cache(maxsize=1)
+def _word_llama() -> WordLlama:
+    return WordLlama()
+
+
+@lru_cache(maxsize=8)
+def _rotation(seed: int, dimensions: int) -> Matrix:
+    """Orthonormal rows: likeness survives, but vectors of two models have nothing in common."""
+    random = np.random.default_rng(seed).standard_normal((dimensions, DIMENSIONS))
+    basis, _ = np.linalg.qr(random)
+    return np.ascontiguousarray(basis.T[:DIMENSIONS], dtype=np.float32)
+
+
+def embed(texts: Sequence[str], *, seed: int, dimensions: int) -> list[list[float]]:
+    """Unit vectors; `dimensions` is at least 256. Blocks for about 20 µs a short text."""
+    plain = [_TASK_PREFIX.sub("", text, count=1) for text in texts]
+    vectors = _word_llama().encode(plain) @ _rotation(seed, dimensions)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    listed: list[list[float]] = vectors.tolist()
+    return listed
+
+
+def shortened(vectors: list[list[float]], dimensions: int) -> list[list[float]]:
+    """The request's `dimensions`: the first ones, normalised again."""
+    cut = np.asarray(vectors, dtype=np.float32)[:, :dimensions]
+    listed: list[list[float]] = (cut / np.linalg.norm(cut, axis=1, keepdims=True)).tolist()
+    return listed
