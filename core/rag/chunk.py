@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 MARKDOWN = "text/markdown"
-SIZE = 1000
+SIZE = 1200
 OVERLAP = 150
 # A rest this little over the size is not worth a chunk of its own.
 SLACK = 1.25

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from core.rag.vectors import VectorHit
 
-K = 60
-
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
+    """How much each ranking counts; `k` flattens the difference between neighbouring ranks."""
+
     vector: float
     lexical: float
+    k: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,13 @@ def fuse(
     """Every chunk of either ranking, best first. First in both would score 1."""
     near = {hit.chunk_id: (rank, hit.similarity) for rank, hit in enumerate(vector, start=1)}
     worded = {found: (rank, bm25) for rank, (found, bm25) in enumerate(lexical, start=1)}
-    best = (weights.vector + weights.lexical) / (K + 1)
+    best = (weights.vector + weights.lexical) / (weights.k + 1)
     candidates = []
     for chunk_id in near | worded:
         vector_rank, similarity = near.get(chunk_id, (None, None))
         lexical_rank, bm25 = worded.get(chunk_id, (None, None))
-        score = _share(weights.vector, vector_rank) + _share(weights.lexical, lexical_rank)
+        score = _share(weights.vector, weights.k, vector_rank)
+        score += _share(weights.lexical, weights.k, lexical_rank)
         candidates.append(
             Candidate(
                 chunk_id=chunk_id,
@@ -52,5 +54,5 @@ def fuse(
     return sorted(candidates, key=lambda one: (-one.score, one.chunk_id))
 
 
-def _share(weight: float, rank: int | None) -> float:
-    return weight / (K + rank) if rank else 0.0
+def _share(weight: float, k: int, rank: int | None) -> float:
+    return weight / (k + rank) if rank else 0.0

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,10 +19,17 @@ MAX_QUERY_TERMS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class LexicalMatch:
-    """Hits best first, and how much each word of the question tells in this corpus."""
+    """Hits best first; what each word of the question tells, and which the corpus has at all."""
 
     hits: Sequence[tuple[UUID, float]] = ()
     idf_by_term: Mapping[str, float] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+    chunks: int = 0
+
+    @property
+    def unseen_idf(self) -> float:
+        """What a word tells that stands nowhere: the unit in which information is counted."""
+        return idf(self.chunks, 0)
 
 
 async def search(db: PgConnection, creator_id: UUID, query: str, limit: int) -> LexicalMatch:
@@ -30,7 +37,7 @@ async def search(db: PgConnection, creator_id: UUID, query: str, limit: int) -> 
     counts = Counter(terms(query))
     stats = await knowledge.corpus_stats(db, creator_id)
     if not counts or not stats.chunks:
-        return LexicalMatch()
+        return LexicalMatch(chunks=stats.chunks)
     frequencies = await knowledge.document_frequencies(db, creator_id, list(counts))
     idf_by_term = {term: idf(stats.chunks, frequencies.get(term, 0)) for term in counts}
     hits = await knowledge.rank_bm25(
@@ -42,7 +49,9 @@ async def search(db: PgConnection, creator_id: UUID, query: str, limit: int) -> 
         average_length=max(stats.average_length, 1.0),
         limit=limit,
     )
-    return LexicalMatch(hits=hits, idf_by_term=idf_by_term)
+    return LexicalMatch(
+        hits=hits, idf_by_term=idf_by_term, known=frozenset(frequencies), chunks=stats.chunks
+    )
 
 
 def idf(chunks: int, chunks_with_term: int) -> float:
@@ -58,7 +67,12 @@ def telling(weight_by_term: Mapping[str, float]) -> dict[str, float]:
     return dict(best[:MAX_QUERY_TERMS])
 
 
-def coverage(idf_by_term: Mapping[str, float], found: frozenset[str]) -> float:
-    """The share of the question's information that stands in a text, from 0 to 1."""
+def information(idf_by_term: Mapping[str, float], found: Iterable[str]) -> float:
+    """What those of the question's words tell that are among `found`."""
+    return sum(idf_by_term[term] for term in set(found) if term in idf_by_term)
+
+
+def coverage(idf_by_term: Mapping[str, float], found: Iterable[str]) -> float:
+    """The share of the question's information that is among `found`, from 0 to 1."""
     total = sum(idf_by_term.values())
-    return sum(idf_by_term[t] for t in found if t in idf_by_term) / total if total else 0.0
+    return information(idf_by_term, found) / total if total else 0.0

@@ -21,6 +21,9 @@ from shared.models.knowledge import ChunkText
 CANDIDATES = 50
 # Neighbouring chunks overlap: reading a few more than asked for leaves k distinct ones.
 SPARE = 15
+# The verdict looks at the best passages, and at how many are among the first of both rankings.
+JUDGED = 5
+AGREEING_RANKS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +66,17 @@ class Retriever:
         nearest, match = await asyncio.gather(
             self._nearest(creator_id, query), self._lexical(creator_id, query)
         )
-        weights = gate.calibration_for(nearest.space).weights
-        candidates = fuse(nearest.hits, match.hits, weights)
+        space = nearest.space if nearest.hits else None
+        candidates = fuse(nearest.hits, match.hits, gate.calibration_for(space).weights)
         texts = await self._read(creator_id, [one.chunk_id for one in candidates[: k + SPARE]])
-        found = _distinct(
-            [_found(texts[one.chunk_id], one, match) for one in candidates if one.chunk_id in texts]
+        found = [
+            _found(texts[one.chunk_id], one, match) for one in candidates if one.chunk_id in texts
+        ]
+        return Retrieval(
+            found=_distinct(found)[:k],
+            verdict=gate.judge(space, _evidence(found, match)),
+            degraded=nearest.degraded or (space is None and match.chunks > 0),
         )
-        verdict = gate.judge(nearest.space, _evidence(nearest, match, found))
-        return Retrieval(found=found[:k], verdict=verdict, degraded=nearest.degraded)
 
     async def _nearest(self, creator_id: UUID, query: str) -> Nearest:
         space = await self._spaces.active(creator_id)
@@ -119,13 +125,23 @@ def _are_neighbours(one: ChunkText, other: ChunkText) -> bool:
     )
 
 
-def _evidence(nearest: Nearest, match: LexicalMatch, found: Sequence[Found]) -> Evidence:
+def _evidence(found: Sequence[Found], match: LexicalMatch) -> Evidence:
+    """Only passages that could be read under this creator count."""
     if not found:
         return Evidence()
-    similarities = [hit.similarity for hit in nearest.hits] or [0.0]
+    unit = match.unseen_idf
+    total = sum(match.idf_by_term.values())
+    coverage = max(one.coverage for one in found[:JUDGED])
     return Evidence(
-        similarity=similarities[0],
-        margin=similarities[0] - sum(similarities) / len(similarities),
-        coverage=max(one.coverage for one in found[:5]),
-        fused=found[0].candidate.score,
+        similarity=max(one.candidate.similarity or 0.0 for one in found),
+        coverage=coverage,
+        matched=coverage * total / unit,
+        known=lexical.coverage(match.idf_by_term, match.known),
+        bm25=max(one.candidate.bm25 or 0.0 for one in found) / unit,
+        agreement=sum(_is_in_both(one.candidate) for one in found) / AGREEING_RANKS,
     )
+
+
+def _is_in_both(candidate: Candidate) -> bool:
+    ranks = (candidate.vector_rank, candidate.lexical_rank)
+    return all(rank is not None and rank <= AGREEING_RANKS for rank in ranks)
