@@ -175,7 +175,8 @@ def sign_visitor(keys: KeyRing, visitor: Visitor) -> str:
                 visitor.origin,
                 int(visitor.expires_at.timestamp()),
                 visitor.conversation_id,
-            ]
+            ],
+            default=str,  # the database driver's UUID, a subclass
         )
     )
     return f"{_VISITOR_MARK}.{payload}.{_signature(keys.derive(_VISITOR_PURPOSE), payload)}"

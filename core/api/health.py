@@ -44,6 +44,7 @@ async def read_readiness(runtime: RuntimeDep) -> JSONResponse:
     states = await asyncio.gather(
         _probe("postgres", _ask_postgres(runtime), "down"),
         _probe("redis", runtime.live.ping(), "degraded"),
+        _probe("chroma", runtime.vectors.ping(), "degraded"),
         _probe("ollama", _ask_ollama(runtime), "degraded"),
     )
     dependencies = dict(states)
@@ -78,6 +79,6 @@ async def _ask_postgres(runtime: Runtime) -> None:
 
 
 async def _ask_ollama(runtime: Runtime) -> None:
-    status = await runtime.answers.status()
+    status = await runtime.models.status()
     if not (status.reachable and status.chat_model_present):
         raise ConnectionError("no Ollama, or not its model")
