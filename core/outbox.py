@@ -16,6 +16,7 @@ from core.dialogue.degrade import degrade
 from core.dialogue.standing import move, set_reachable
 from core.jobs import enqueue
 from core.leases import Lease, LeaseLost
+from core.live import LiveBus
 from core.receipts import settle_early
 from shared import telemetry
 from shared.database import DatabaseManager, PgConnection
@@ -131,11 +132,13 @@ class Outbox:
         database: DatabaseManager,
         accounts: Accounts,
         channels: dict[str, ChannelAdapter],
+        live: LiveBus,
         settings: WorkerSettings,
         owner: UUID,
     ) -> None:
         self._database = database
         self._accounts = accounts
+        self._live = live
         self._channels = channels
         self._settings = settings
         self._owner = owner
@@ -194,6 +197,7 @@ class Outbox:
             )
             if push:
                 await self._wake(connection, creator_id, conversation_id)
+        await self._live.publish(creator_id, conversation_id, {"event": "changed"})
         return message_id
 
     async def resend(self, creator_id: UUID, message_id: UUID) -> None:
@@ -214,9 +218,7 @@ class Outbox:
         """Write the next attempt ahead of its send; None, and the lease released, when none is due."""
         async with self._database.transaction(lease.creator_id) as connection:
             await leases.fence(connection, lease)
-            while row := await connection.fetchrow(
-                _NEXT, lease.creator_id, lease.conversation_id
-            ):
+            while row := await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id):
                 if pause := _pause(row):
                     await leases.release(connection, lease, pause)
                     return None
@@ -227,9 +229,7 @@ class Outbox:
             await leases.release(connection, lease)
         return None
 
-    async def _write_ahead(
-        self, connection: PgConnection, lease: Lease, row: Any
-    ) -> Delivery:
+    async def _write_ahead(self, connection: PgConnection, lease: Lease, row: Any) -> Delivery:
         attempt_id = new_id()
         await connection.execute(
             _BEGIN, lease.creator_id, attempt_id, row["channel_id"], row["id"], row["parts_sent"]
@@ -255,7 +255,9 @@ class Outbox:
         parts = degrade(delivery.message, adapter.capabilities, delivery.message_id)
         await failpoint("after-sending")
         try:
-            result = await _send_once(adapter, delivery.address, parts[delivery.part], record.account)
+            result = await _send_once(
+                adapter, delivery.address, parts[delivery.part], record.account
+            )
         except ChannelError as error:
             return await self._settle_error(lease, delivery, error)
         await failpoint("after-provider-2xx")
@@ -383,4 +385,3 @@ async def _conversation_key(connection: PgConnection, lease: Lease) -> str:
         lease.conversation_id,
     )
     return key
-

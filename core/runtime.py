@@ -121,6 +121,7 @@ def _assemble(
             database=database,
             accounts=accounts,
             channels=channels,
+            live=live,
             settings=settings.worker,
             owner=owner,
         ),
