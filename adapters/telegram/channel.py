@@ -248,7 +248,8 @@ def _check_base_url(url: str) -> None:
         parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname)
         is_valid = is_valid and parts.port != 0 and not parts.username and not parts.password
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # of which UnicodeError is one
         is_valid = False
     # Braces would be read as placeholders, a query or fragment would swallow the method's name.
     if not is_valid or re.search(r"[{}?#\s]", url):

@@ -88,10 +88,11 @@ class Session(AiohttpSession):
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
                 allow_redirects=False,  # a redirected POST could be carried out twice
             ) as response:
-                return response.status, await response.text(errors="replace")
+                return response.status, (await response.read()).decode(errors="replace")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure: TelegramNetworkError = NotSent(method, type(error).__name__)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
+            # UnicodeError: a host name that can't be looked up.
             failure = NotSent(method, type(error).__name__)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             failure = NoAnswer(method, type(error).__name__)

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from adapters.telegram.emulator_bot import EmulatedBot, Json, Sent
@@ -142,6 +142,8 @@ class TelegramEmulator(People):
         fault = self._fault_for(recorded)
         if fault:
             await _before(fault)
+        if fault and fault.kind == "server_error":
+            return _server_error(recorded, fault.status)
         result = await method(recorded.params)
         if isinstance(result, dict) and "message_id" in result:
             recorded.accepted_message_id = result["message_id"]
@@ -213,8 +215,6 @@ async def _before(fault: Fault) -> None:
             raise Refusal(
                 429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}
             )
-        case "server_error":
-            raise Refusal(fault.status, "Internal Server Error")
         case "drop_before":
             raise Dropped
         case "blocked":
@@ -228,8 +228,11 @@ async def _before(fault: Fault) -> None:
 
 
 def _server_error(recorded: Recorded, status: int) -> Response:
+    """The API itself answers 500 in its JSON; 502 and 504 come from the proxy before it."""
     recorded.status = status
-    return PlainTextResponse("<html>gateway trouble</html>", status_code=status)
+    if status == 500:
+        return JSONResponse(Refusal(500, "Internal Server Error").body(), status_code=500)
+    return HTMLResponse("<html><h1>Bad Gateway</h1></html>", status_code=status)
 
 
 async def _drop(receive: Receive, send: Send) -> None:

@@ -13,11 +13,11 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, MessageEnt
 
 from core.channels import OutboundPart
 from shared.messages import Choice
-from shared.richtext import Mark, RichText
+from shared.richtext import Mark, MarkKind, RichText
 
 CALLBACK_BYTES = 64
 MAX_ENTITIES = 100  # Telegram drops the rest
-_TYPES = {
+_TYPES: dict[MarkKind, str] = {
     "bold": "bold",
     "italic": "italic",
     "strike": "strikethrough",
