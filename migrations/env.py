@@ -8,8 +8,7 @@ from sqlalchemy import pool, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-# Any fixed number: two runs of `cairn migrate` at once take turns.
-ADVISORY_LOCK = 7_221_446_318
+from migrations import ADVISORY_LOCK
 
 
 def _run(connection: Connection) -> None:

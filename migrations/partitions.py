@@ -32,6 +32,7 @@ def create_month_sql(month: date) -> str:
       FOR VALUES FROM ('{lower_bound(month)}') TO ('{lower_bound(_next(month))}');
     ALTER TABLE app.{name} ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.{name} FORCE ROW LEVEL SECURITY;
+    GRANT SELECT ON app.{name} TO cairn_backup;
     """
 
 

@@ -37,8 +37,9 @@ def protect(table: str, *, grants: str = "SELECT, INSERT, UPDATE, DELETE") -> No
 
 
 def protect_partition(table: str) -> None:
-    """A partition read directly shows every row, so it is protected too, and granted to nobody."""
+    """A partition read directly shows every row: protected too, and granted to backups alone."""
     script(f"""
     ALTER TABLE app.{table} ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.{table} FORCE ROW LEVEL SECURITY;
+    GRANT SELECT ON app.{table} TO cairn_backup;
     """)

@@ -23,21 +23,23 @@ def create_roles_sql() -> str:
     for name, attributes in ROLES:
         lines.append(
             f"DO $$ BEGIN CREATE ROLE {name} {attributes};"
-            f" EXCEPTION WHEN duplicate_object OR unique_violation THEN ALTER ROLE {name} {attributes}; END $$;"
+            " EXCEPTION WHEN duplicate_object OR unique_violation"
+            f" THEN ALTER ROLE {name} {attributes}; END $$;"
         )
     lines += [f"GRANT {role} TO {member};" for role, member in MEMBERSHIPS]
     return "\n".join(lines)
 
 
 def prepare_database_sql(database: str) -> str:
-    """SQL, run inside a new database, that lets only Cairn's roles in and gives the owner its schemas."""
+    """SQL, run inside a new database: only our roles may enter, the owner gets its schemas."""
     return f"""
     REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
-    GRANT CONNECT ON DATABASE "{database}" TO cairn_migrate, cairn_app, cairn_dispatch, cairn_backup;
+    GRANT CONNECT ON DATABASE "{database}"
+      TO cairn_migrate, cairn_app, cairn_dispatch, cairn_backup;
     CREATE SCHEMA IF NOT EXISTS app AUTHORIZATION cairn_owner;
     CREATE SCHEMA IF NOT EXISTS queue AUTHORIZATION cairn_owner;
     GRANT USAGE ON SCHEMA app TO authenticated_user, cairn_dispatch, cairn_router, cairn_backup;
     GRANT CREATE ON SCHEMA app TO cairn_router;
     GRANT USAGE ON SCHEMA queue TO authenticated_user, cairn_dispatch, cairn_backup;
-    """  # noqa: S608 - the name comes from the administrator's own URL
+    """

@@ -1,7 +1,8 @@
 """Bring a database to the newest schema: roles once, then every pending version."""
 
 import asyncio
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import asyncpg
@@ -9,7 +10,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from migrations.partitions import create_month_sql, months_from
+from migrations import ADVISORY_LOCK
+from migrations.partitions import create_month_sql, months_from, partition_name
 from migrations.roles import create_roles_sql, prepare_database_sql
 
 HERE = Path(__file__).parent
@@ -56,11 +58,26 @@ async def migrate(url: str) -> None:
     await asyncio.to_thread(command.upgrade, _config(url), "head")
     connection = await asyncpg.connect(url, timeout=5)
     try:
-        await connection.execute("SET ROLE cairn_owner")
-        for month in months_from(datetime.now(UTC).date(), MONTHS_AHEAD + 1):
-            await connection.execute(create_month_sql(month))
+        await connection.execute("SET ROLE cairn_owner; SET lock_timeout = '5s'")
+        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        await create_months(connection, datetime.now(UTC).date(), MONTHS_AHEAD + 1)
     finally:
         await connection.close()
+
+
+async def create_months(
+    connection: "asyncpg.Connection[asyncpg.Record]", first: date, count: int
+) -> None:
+    """Make the partitions that are missing. Connected as cairn_migrate, in the role cairn_owner."""
+    for month in months_from(first, count):
+        # A new partition locks the whole table for a moment, so an existing one is left alone.
+        known = await connection.fetchval("SELECT to_regclass($1)", f"app.{partition_name(month)}")
+        if known is not None:
+            continue
+        # After a long time without `cairn migrate` the default partition holds rows of this
+        # month, and keeps them: the month then has no partition of its own.
+        with suppress(asyncpg.CheckViolationError):
+            await connection.execute(create_month_sql(month))
 
 
 async def current(url: str) -> str | None:
@@ -70,7 +87,9 @@ async def current(url: str) -> str | None:
         exists = await connection.fetchval("SELECT to_regclass('app.alembic_version')")
         if exists is None:
             return None
-        version: str | None = await connection.fetchval("SELECT version_num FROM app.alembic_version")
+        version: str | None = await connection.fetchval(
+            "SELECT version_num FROM app.alembic_version"
+        )
         return version
     finally:
         await connection.close()

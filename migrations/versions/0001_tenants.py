@@ -25,6 +25,8 @@ def upgrade() -> None:
     CREATE FUNCTION app.tenant_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
       RETURN nullif(pg_catalog.current_setting('app.current_creator_id', true), '')::uuid;
     GRANT EXECUTE ON FUNCTION app.tenant_id() TO authenticated_user;
+    -- Every process compares the schema with its own code before it starts.
+    GRANT SELECT ON app.alembic_version TO authenticated_user, cairn_dispatch, cairn_backup;
 
     CREATE TABLE app.creators (
       creator_id  uuid PRIMARY KEY,
@@ -68,7 +70,8 @@ def upgrade() -> None:
       route_key     text NOT NULL,
       credentials   text NOT NULL,
       settings      jsonb NOT NULL DEFAULT '{}',
-      status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled', 'revoked')),
+      status        text NOT NULL DEFAULT 'active'
+                    CHECK (status IN ('active', 'disabled', 'revoked')),
       status_reason text,
       blocked_until timestamptz,
       listens       boolean GENERATED ALWAYS AS (coalesce(settings ->> 'mode', '') = 'poll') STORED,
@@ -101,8 +104,10 @@ def upgrade() -> None:
       created_at    timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, id),
       UNIQUE (creator_id, channel_id, address),
-      FOREIGN KEY (creator_id, contact_id) REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE,
-      FOREIGN KEY (creator_id, channel_id) REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
+      FOREIGN KEY (creator_id, contact_id)
+        REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE,
+      FOREIGN KEY (creator_id, channel_id)
+        REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
     );
     CREATE INDEX contact_identities_contact ON app.contact_identities (creator_id, contact_id);
     CREATE TABLE app.usage_counters (
@@ -156,10 +161,11 @@ def _lookups() -> None:
         WHERE k.prefix = wanted_prefix AND k.revoked_at IS NULL;
       END;
     REVOKE ALL ON FUNCTION app.find_channel(text, text), app.find_api_key(text) FROM PUBLIC;
-    GRANT EXECUTE ON FUNCTION app.find_channel(text, text), app.find_api_key(text) TO authenticated_user;
+    GRANT EXECUTE ON FUNCTION app.find_channel(text, text), app.find_api_key(text)
+      TO authenticated_user;
     SET LOCAL ROLE cairn_owner;
     """)
-    # Workers and the operator's CLI loop over creators; each one's rows are read under its own name.
+    # Workers and the operator's CLI loop over creators; rows are read under each one's own name.
     rls.script("""
     CREATE POLICY dispatch_lists ON app.creators FOR SELECT TO cairn_dispatch USING (true);
     CREATE POLICY dispatch_lists ON app.channels FOR SELECT TO cairn_dispatch USING (listens);

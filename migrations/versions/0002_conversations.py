@@ -42,11 +42,14 @@ def upgrade() -> None:
       last_message_at     timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, id),
       UNIQUE (creator_id, channel_id, key),
-      FOREIGN KEY (creator_id, channel_id) REFERENCES app.channels (creator_id, id) ON DELETE CASCADE,
-      FOREIGN KEY (creator_id, contact_id) REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE
+      FOREIGN KEY (creator_id, channel_id)
+        REFERENCES app.channels (creator_id, id) ON DELETE CASCADE,
+      FOREIGN KEY (creator_id, contact_id)
+        REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE
     ) WITH (fillfactor = 80);
     CREATE INDEX ai_conversations_contact ON app.ai_conversations (creator_id, contact_id);
-    CREATE INDEX ai_conversations_recent ON app.ai_conversations (creator_id, last_message_at DESC, id);
+    CREATE INDEX ai_conversations_recent
+      ON app.ai_conversations (creator_id, last_message_at DESC, id);
     CREATE INDEX ai_conversations_inbound_due ON app.ai_conversations (inbound_due_at)
       WHERE inbound_due_at IS NOT NULL;
     CREATE INDEX ai_conversations_outbound_due ON app.ai_conversations (outbound_due_at)
@@ -121,7 +124,8 @@ def upgrade() -> None:
       digest       bytea,
       accepted_at  timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, channel_id, external_id),
-      FOREIGN KEY (creator_id, channel_id) REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
+      FOREIGN KEY (creator_id, channel_id)
+        REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
     );
 
     CREATE TABLE app.send_attempts (
@@ -136,7 +140,8 @@ def upgrade() -> None:
       error_code   text,
       provider_id  text,
       PRIMARY KEY (creator_id, id),
-      FOREIGN KEY (creator_id, message_id) REFERENCES app.messages (creator_id, id) ON DELETE CASCADE
+      FOREIGN KEY (creator_id, message_id)
+        REFERENCES app.messages (creator_id, id) ON DELETE CASCADE
     );
     CREATE INDEX send_attempts_message ON app.send_attempts (creator_id, message_id, part);
     CREATE INDEX send_attempts_provider ON app.send_attempts (creator_id, channel_id, provider_id)
@@ -150,7 +155,8 @@ def upgrade() -> None:
       error_code   text,
       received_at  timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, channel_id, provider_id, state),
-      FOREIGN KEY (creator_id, channel_id) REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
+      FOREIGN KEY (creator_id, channel_id)
+        REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
     );
     """)
     for table in (

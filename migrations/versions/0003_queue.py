@@ -21,6 +21,7 @@ def upgrade() -> None:
     GRANT INSERT ON queue.pgqueuer, queue.pgqueuer_log TO authenticated_user;
     GRANT SELECT (id, entrypoint, priority, dedupe_key) ON queue.pgqueuer TO authenticated_user;
     GRANT SELECT ON ALL TABLES IN SCHEMA queue TO cairn_backup;
+    GRANT SELECT ON ALL SEQUENCES IN SCHEMA queue TO cairn_backup;
     """)
 
 

@@ -177,7 +177,11 @@ VISITOR = Visitor(
 
 
 def read(token: str, keys: KeyRing = OLD, **changes: Any) -> Visitor:
-    expected = {"channel_id": VISITOR.channel_id, "origin": VISITOR.origin, "now": NOW} | changes
+    expected: dict[str, Any] = {
+        "channel_id": VISITOR.channel_id,
+        "origin": VISITOR.origin,
+        "now": NOW,
+    } | changes
     return read_visitor(keys, token, **expected)
 
 
