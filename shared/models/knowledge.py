@@ -427,7 +427,8 @@ async def rank_bm25(
     rows = await db.fetch(
         """
         SELECT p.chunk_id,
-               sum(q.idf * p.tf * ($4 + 1) / (p.tf + $4 * (1 - $5 + $5 * p.length / $6))) AS score
+               sum(q.idf * p.tf * ($4::float8 + 1)
+                   / (p.tf + $4 * (1 - $5::float8 + $5 * p.length / $6::float8))) AS score
         FROM unnest($2::text[], $3::float8[]) AS q (term, idf)
         JOIN app.knowledge_postings p ON p.creator_id = $1 AND p.term = q.term
         GROUP BY p.chunk_id ORDER BY score DESC, p.chunk_id LIMIT $7

@@ -1,0 +1,1 @@
+"""Measurements, each with the bare bound of the same run beside it."""

@@ -1,0 +1,35 @@
+"""Terms: one spelling for what means the same, in any script."""
+
+import pytest
+
+from core.rag.tokenize import HEADING_WEIGHT, terms, weighted_terms
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Running habits", ["run", "habit"]),
+        ("What's the don’t of it", []),
+        ("CAFÉ cafe Café", ["cafe", "cafe", "cafe"]),
+        ("Straße", ["strass"]),
+        ("x_y 42", ["x", "y", "42"]),
+        ("我喜歡你", ["我喜", "喜歡", "歡你"]),
+        ("ok東京abc", ["ok", "東京", "abc"]),
+        ("한국어", ["한국어"]),
+        ("नमस्ते", ["नमस्ते"]),
+        ("שָׁלוֹם", ["שָׁלוֹם"]),
+        ("🙂 — …", []),
+    ],
+)
+def test_terms(text: str, expected: list[str]) -> None:
+    assert terms(text) == expected
+
+
+def test_a_word_has_at_most_64_letters() -> None:
+    assert max(map(len, terms("ж" * 5000))) == 64
+
+
+def test_words_of_the_heading_count_more() -> None:
+    frequencies, length = weighted_terms("sleep and sleep", "Sleep well")
+    assert frequencies == {"sleep": 2 + HEADING_WEIGHT, "well": HEADING_WEIGHT}
+    assert length == 4
