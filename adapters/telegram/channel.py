@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -178,7 +178,7 @@ class TelegramChannel:
     async def disconnect(self, account: Account) -> None:
         await self._call(account, DeleteWebhook())
 
-    async def listen(self, account: Account) -> AsyncIterator[InboundRequest]:
+    async def listen(self, account: Account) -> AsyncGenerator[InboundRequest, None]:
         """Long-poll for ever. An update is confirmed only once the consumer asks for the next.
 
         Raises ChannelError when waiting can't help: a second poller, a webhook, a revoked token.

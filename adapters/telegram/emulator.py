@@ -91,6 +91,7 @@ class TelegramEmulator(People):
     async def close(self) -> None:
         if self.client:
             await self.client.aclose()
+            self.client = None
         if self._log:
             self._log.close()
 
