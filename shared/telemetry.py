@@ -36,7 +36,6 @@ REQUESTS = Histogram(
 )
 
 
-
 def configure(
     settings: TelemetrySettings, *, file: Path | None = None, service: str = "cairn"
 ) -> None:
@@ -52,9 +51,8 @@ _TELLTALES = ("httpx", "httpcore", "aiogram", "aiohttp", "uvicorn.access", "slac
 LOG_BYTES = 10_000_000
 # Names of fields that never reach a log, whoever passes them.
 _SECRET_FIELDS = frozenset(
-    ("api_key", "authorization", "body", "credentials", "key", "password", "raw", "secret", "text")
-    + ("token", "url")
-)
+    ("api_key", "authorization", "body", "credentials", "key", "password")
+) | frozenset(("raw", "secret", "text", "token", "url"))
 
 
 def configure_logging(settings: TelemetrySettings, file: Path | None = None) -> None:

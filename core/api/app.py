@@ -1,4 +1,4 @@
-"""The gateway: every route of Cairn on one application, around a runtime that somebody else opened."""
+"""The gateway: every route on one application, around a runtime that somebody else opened."""
 
 from collections.abc import Iterable
 

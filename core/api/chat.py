@@ -1,10 +1,10 @@
-"""The web chat: sessions, messages, a live stream. Accepting is the same durable path as webhooks."""
+"""The web chat: sessions, messages, a live stream. Accepting is as durable as for webhooks."""
 
 from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from core.api.chat_access import Chat, ChatDep, VisitorDep, open_chat

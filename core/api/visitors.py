@@ -8,8 +8,9 @@ from fastapi import Request
 
 from core.channels import Account
 from shared.errors import Unauthorized
-from shared.security import KeyRing, read_visitor, sign_visitor
+from shared.security import KeyRing
 from shared.security import Visitor as Claims
+from shared.security import read_visitor, sign_visitor
 from shared.utils.clock import utc_now
 
 TOKEN_LIFE = timedelta(hours=12)

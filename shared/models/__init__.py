@@ -1,0 +1,1 @@
+"""Tables and their repositories, one aggregate a file."""

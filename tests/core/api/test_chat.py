@@ -3,10 +3,9 @@
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from core.runtime import Runtime
-from tests.core.api.conftest import Tenant, Visitor, drain, visit
+from tests.core.api.conftest import Tenant, Visitor, drain
 
 
 async def test_the_bot_greets_a_new_visitor(

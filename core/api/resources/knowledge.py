@@ -1,0 +1,205 @@
+"""/api/v1/knowledge: documents in, passages out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+
+from core.api.deps import PrincipalDep, RuntimeDep
+from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.strict import Body, StrictRoute
+from core.jobs import enqueue
+from core.knowledge import Document
+from core.runtime import Runtime
+from shared.errors import InvalidInput, UnsupportedEncoding
+from shared.models import audit
+
+router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"], route_class=StrictRoute)
+
+MAX_TITLE = 300
+MAX_FIELDS = 4
+
+
+class NewText(Body):
+    """A document as text. A file is uploaded as multipart/form-data instead."""
+
+    title: str = Field(min_length=1, max_length=MAX_TITLE)
+    text: str = Field(min_length=1)
+
+
+class DocumentAccepted(BaseModel):
+    """`created` is false when the same content was there already."""
+
+    id: UUID
+    status: str
+    created: bool
+
+
+class DocumentShown(BaseModel):
+    """`progress` runs from 0 to 1 while a document is indexed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    title: str
+    source_kind: str
+    source_uri: str
+    media_type: str
+    status: str
+    error_code: str | None
+    error: str | None
+    chunk_count: int
+    progress: float
+    created_at: datetime
+    updated_at: datetime
+
+
+class SearchQuery(Body):
+    query: str = Field(min_length=1, max_length=8000)
+    k: int = Field(5, ge=1, le=50)
+
+
+class PassageShown(BaseModel):
+    document_id: UUID
+    chunk_id: UUID
+    title: str
+    heading: str
+    text: str
+    score: float
+    explain: dict[str, float | int | None]
+
+
+class SearchShown(BaseModel):
+    """`answerable`: whether the passages hold the answer; `degraded`: found by words alone."""
+
+    passages: list[PassageShown]
+    answerable: bool
+    degraded: bool
+    confidence: float
+    nearest_topics: list[str]
+
+
+_BODY: Mapping[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": NewText.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "title": {"type": "string", "maxLength": MAX_TITLE},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("/documents", status_code=202, openapi_extra=dict(_BODY))
+async def add_document(
+    request: Request, principal: PrincipalDep, runtime: RuntimeDep
+) -> DocumentAccepted:
+    """Take a document in; it is indexed in the background. The same content twice is one."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        document = await _add_file(request, principal.creator_id, runtime)
+    elif kind == "application/json":
+        document = await _add_text(request, principal.creator_id, runtime)
+    else:
+        raise UnsupportedEncoding("send application/json or multipart/form-data")
+    await _begin(runtime, principal, document)
+    return DocumentAccepted(**asdict(document))
+
+
+@router.get("/documents")
+async def list_documents(
+    principal: PrincipalDep, runtime: RuntimeDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[DocumentShown]:
+    """Newest first, without their texts."""
+    cursors = Cursors("documents", principal.creator_id)
+    rows = await runtime.knowledge.list_documents(
+        principal.creator_id, limit + 1, cursors.read_id(cursor)
+    )
+    return cursors.page(rows, limit, DocumentShown.model_validate, lambda row: [row.id])
+
+
+@router.get("/documents/{document_id}")
+async def read_document(
+    document_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
+) -> DocumentShown:
+    found = await runtime.knowledge.get_document(principal.creator_id, document_id)
+    return DocumentShown.model_validate(found)
+
+
+@router.delete("/documents/{document_id}", status_code=204)
+async def delete_document(document_id: UUID, principal: PrincipalDep, runtime: RuntimeDep) -> None:
+    """Remove a document and all that was made of it."""
+    await runtime.knowledge.delete_document(principal.creator_id, document_id)
+    await _note(runtime, principal, "document.deleted", document_id)
+
+
+@router.post("/search")
+async def search_knowledge(
+    body: SearchQuery, principal: PrincipalDep, runtime: RuntimeDep
+) -> SearchShown:
+    """The best passages for a question, and whether they answer it."""
+    result = await runtime.knowledge.search(principal.creator_id, body.query, body.k)
+    return SearchShown.model_validate(asdict(result))
+
+
+async def _add_text(request: Request, creator_id: UUID, runtime: Runtime) -> Document:
+    try:
+        body = NewText.model_validate(await request.json())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_input=False)) from None
+    return await runtime.knowledge.add_document(
+        creator_id, title=body.title, text=body.text, source_kind="text", source_uri=""
+    )
+
+
+async def _add_file(request: Request, creator_id: UUID, runtime: Runtime) -> Document:
+    async with _form(request) as form:
+        file, title = form.get("file"), form.get("title", "")
+        if unknown := set(form) - {"file", "title"}:
+            raise InvalidInput(f"{len(unknown)} unknown fields", code="unknown_field")
+        if not isinstance(file, UploadFile) or not isinstance(title, str):
+            raise InvalidInput("the form needs a `file`", code="no_file")
+        return await runtime.knowledge.add_document(
+            creator_id,
+            title=title[:MAX_TITLE],
+            data=await file.read(),
+            filename=(file.filename or "")[:MAX_TITLE],
+            source_kind="file",
+            source_uri="",
+        )
+
+
+def _form(request: Request) -> Any:
+    return request.form(max_files=1, max_fields=MAX_FIELDS)
+
+
+async def _begin(runtime: Runtime, principal: PrincipalDep, document: Document) -> None:
+    """Queue the indexing; should we die before, the worker's sweeper finds the document."""
+    creator_id = principal.creator_id
+    if document.status != "ready":
+        async with runtime.database.transaction(creator_id) as connection:
+            await enqueue(connection, "ingest", creator_id, document.id)
+    if document.created:
+        await _note(runtime, principal, "document.added", document.id)
+
+
+async def _note(runtime: Runtime, principal: PrincipalDep, action: str, target: UUID) -> None:
+    async with runtime.database.get_session(principal.creator_id) as session:
+        audit.record(
+            session, principal.creator_id, actor=principal.actor, action=action, target=target
+        )
