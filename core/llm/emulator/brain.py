@@ -20,7 +20,7 @@ _FENCED = re.compile(
 _NUMBERED = re.compile(
     r"^\[(?P<number>\d+)\]:?\s*(?P<text>.+?)(?=^\[\d+\]|\n\s*\n|\Z)", re.S | re.M
 )
-_QUESTION = re.compile(r"Question:\s*(?P<question>.+)\Z", re.DOTALL)
+_QUESTION = "Question:"
 _UNKNOWN = re.compile(r"write exactly: (?P<line>[^\n]+)")
 _TASK_PREFIX = re.compile(
     r"(?:search_query|search_document|query|passage): |Represent this sentence [^:]*: "
@@ -45,8 +45,8 @@ def tokenize(text: str) -> list[str]:
 
 def answer(prompt: str) -> str:
     """Sentences of the prompt's passages that share words with its question, each with its [n]."""
-    asked_match = _QUESTION.search(prompt)
-    question = asked_match["question"] if asked_match else prompt.strip().rsplit("\n", 1)[-1]
+    _, marked, after = prompt.rpartition(_QUESTION)
+    question = after if marked else prompt.strip().rsplit("\n", 1)[-1]
     asked = set(terms(question))
     scored = sorted(_scored(prompt, asked), key=lambda s: (-s.score, s.number, s.position))
     best = [s for s in scored if s.score >= 0.5 * scored[0].score][:_MOST_SENTENCES]
@@ -94,7 +94,9 @@ def _rotation(seed: int, dimensions: int) -> Matrix:
 def embed(texts: Sequence[str], *, seed: int, dimensions: int) -> list[list[float]]:
     """Unit vectors; `dimensions` is at least 256. Blocks for about 20 µs a short text."""
     plain = [_TASK_PREFIX.sub("", text, count=1) for text in texts]
-    vectors = _word_llama().encode(plain) @ _rotation(seed, dimensions)
+    rotation = _rotation(seed, dimensions)
+    # Row by row: a matrix product may round otherwise for another number of rows.
+    vectors = np.stack([vector @ rotation for vector in _word_llama().encode(plain)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     listed: list[list[float]] = vectors.tolist()
     return listed

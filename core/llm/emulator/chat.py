@@ -52,7 +52,7 @@ def prompt_tokens(messages: Sequence[Json], num_ctx: int) -> list[str]:
 
 
 def _tokens(messages: Sequence[Json]) -> list[str]:
-    text = "\n".join(f"{m.get('role', '')}: {m.get('content') or ''}" for m in messages)
+    text = "\n".join(f"{m.get('role', '')}:\n{m.get('content') or ''}" for m in messages)
     return brain.tokenize(text)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 FaultKind = Literal[
+    "none",  # no fault: a request that goes well, in a script of several
     "hang",  # accepts the request and never answers
     "stall",  # a few tokens, then silence
     "slow",  # `seconds` before each token

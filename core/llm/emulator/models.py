@@ -96,6 +96,7 @@ class Runners:
     loaded: dict[str, _Loaded] = field(default_factory=dict)
     active: int = 0
     waiting: int = 0
+    most_waiting: int = 0
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -103,6 +104,7 @@ class Runners:
         """A slot of the model, loaded with that context; gives the seconds that loading took."""
         slots = self._slots.setdefault(model.name, asyncio.Semaphore(self.num_parallel))
         self.waiting += 1
+        self.most_waiting = max(self.most_waiting, self.waiting)
         try:
             await slots.acquire()
         finally:

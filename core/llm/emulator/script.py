@@ -51,11 +51,10 @@ class Script:
         """The next `times` requests to `path` (`*`: any) fail like this."""
         self.faults.scripted.append(Fault(kind=kind, path=path, times=times, seconds=seconds))
 
-    def script(self, kinds: Sequence[FaultKind | None], *, path: str = "/api/chat") -> None:
-        """One entry a request, in order; None is a request without a fault."""
+    def script(self, kinds: Sequence[FaultKind], *, path: str = "/api/chat") -> None:
+        """One entry a request, in order; `none` is a request without a fault."""
         for kind in kinds:
-            slot = Fault(kind=kind or "slow", path=path, times=1, seconds=0.0 if not kind else 0.05)
-            self.faults.scripted.append(slot)
+            self.fail_next(kind, path=path)
 
     def keep_failing(
         self, kind: FaultKind, *, path: str = "/api/chat", seconds: float = 0.05

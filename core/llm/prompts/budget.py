@@ -19,10 +19,11 @@ UNKNOWN = "I don't know that from the material I have."
 
 _KEPT_TURNS = 2
 _KEPT_PASSAGES = 2
-_SHORTEST = 200  # characters: less of a passage or a question says too little
+_LONGEST_LABEL = 100
+_SHORTEST = 80  # characters: less of a passage or a question says too little
 _FENCE = re.compile(r"<{3,}|>{3,}")
 _BRACKETED = re.compile(r"\[(\d{1,3})\]")
-_COSTLY = re.compile(rb"[^A-Za-z \n]")
+_CHEAP = re.compile(rb"[A-Za-z ]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ def estimate_tokens(text: str) -> int:
     counted cheaper (English has about 4.5 letters a token).
     """
     data = text.encode("utf-8", "replace")
-    costly = len(_COSTLY.findall(data))
-    return costly + -(-(len(data) - costly) // 3)
+    runs = [len(run) for run in _CHEAP.findall(data)]
+    return len(data) - sum(runs) + sum(-(-length // 3) for length in runs)
 
 
 def estimate_prompt(messages: Sequence[ChatMessage]) -> int:
@@ -67,6 +68,7 @@ def fit(
 
     Raises ContextTooLong when not even the rules, a short question and one short passage do.
     """
+    answer_tokens = min(answer_tokens, num_ctx // 4)
     room = int(num_ctx * USABLE_SHARE) - answer_tokens
     draft: AnswerRequest | None = request
     while draft is not None:
@@ -116,7 +118,7 @@ def _fenced(passage: Passage) -> _Fenced:
     label = " › ".join(part for part in parts if part)
     # A passage's own [7] would read as a citation.
     text = _BRACKETED.sub(r"(\1)", unfenced(passage.text))
-    return _Fenced(label=unfenced(" ".join(label.split()))[:200], text=text)
+    return _Fenced(label=unfenced(" ".join(label.split()))[:_LONGEST_LABEL], text=text)
 
 
 def _smaller(draft: AnswerRequest) -> AnswerRequest | None:
