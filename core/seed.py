@@ -38,7 +38,7 @@ async def seed_demo(runtime: Runtime) -> Demo:
         account = await runtime.accounts.add(
             DEMO_CREATOR,
             runtime.channels["web"],
-            name="Web chat",
+            name="Coach",
             bot=DEMO_BOT,
             credentials={},
             settings={},

@@ -11,6 +11,7 @@ from core.live import LiveBus
 from core.llm.base import ChatMessage
 from core.llm.chain import AnswerChain, Completion, Delta, Restart
 from core.llm.prompts import AnswerRequest
+from core.rag.chunk import SEPARATOR
 from shared.messages import Choice, Citation, Message
 
 PASSAGES = 5
@@ -21,7 +22,10 @@ REFUSAL = (
     "I don't find that in what I was given to answer from, so I'd rather not guess. "
     "Say `/human` to ask a person."
 )
-NEAREST = "Here is what I do know about that comes nearest:"
+NEAREST = "What I do know that comes nearest:"
+INSTEAD = "What you can ask me, for example:"
+# Sections that support a document and answer nothing.
+APPARATUS = frozenset({"sources", "references", "further reading", "bibliography"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +50,10 @@ class Answering:
     async def answer(self, lease: Lease, work: Work, bot: Bot, question: str) -> Spoken:
         result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
         if not result.answerable or not result.passages:
-            return refusal(result)
+            return refusal(result, bot)
         completion = await self._complete(lease, work, bot, question, result.passages)
         if not completion.is_known:
-            return refusal(result)
+            return refusal(result, bot)
         return Spoken(
             messages=[
                 Message(text=completion.text, citations=_citations(completion, result.passages))
@@ -76,11 +80,12 @@ class Answering:
         return await self.chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
 
 
-def refusal(result: SearchResult) -> Spoken:
-    """Say plainly that the knowledge doesn't hold it, and offer what comes nearest."""
-    topics = result.nearest_topics[:TOPICS_OFFERED]
-    choices = tuple(Choice(label=_short(topic), value=topic) for topic in topics)
-    text = f"{REFUSAL}\n\n{NEAREST}" if choices else REFUSAL
+def refusal(result: SearchResult, bot: Bot) -> Spoken:
+    """Say plainly that the knowledge doesn't hold it; offer what does come near."""
+    near = [topic for topic in result.nearest_topics if topic.lower() not in APPARATUS]
+    lead, topics = (NEAREST, near) if near else (INSTEAD, list(bot.suggestions))
+    choices = tuple(Choice(label=_short(t), value=t) for t in topics[:TOPICS_OFFERED])
+    text = f"{REFUSAL}\n\n{lead}" if choices else REFUSAL
     return Spoken(messages=[Message(text=text, choices=choices)], rung="refused")
 
 
@@ -91,7 +96,7 @@ def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Cit
             document_id=passages[cited.passage].document_id,
             chunk_id=passages[cited.passage].chunk_id,
             title=passages[cited.passage].title,
-            heading=passages[cited.passage].heading,
+            heading=_below_title(passages[cited.passage]),
             quote=cited.quote,
         )
         for cited in completion.citations
@@ -107,3 +112,10 @@ def _history(work: Work) -> list[ChatMessage]:
 
 def _short(topic: str) -> str:
     return topic if len(topic) <= TOPIC_LABEL else topic[: TOPIC_LABEL - 1].rstrip() + "…"
+
+
+def _below_title(passage: Passage) -> str:
+    """The heading without the document's own title, which a citation shows beside it."""
+    if passage.heading == passage.title:
+        return ""
+    return passage.heading.removeprefix(passage.title + SEPARATOR)
