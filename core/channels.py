@@ -32,7 +32,7 @@ class InboundRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A creator's channel with its decrypted credentials. Never log it: `repr` hides the secrets."""
+    """A creator's channel with its decrypted credentials, which its `repr` hides."""
 
     creator_id: UUID
     channel_id: UUID

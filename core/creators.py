@@ -1,4 +1,4 @@
-"""Creators and their API keys: add one, list them. A key's secret is shown once and never stored."""
+"""Creators and their API keys. A key is shown once; only its hash is stored."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Send what was committed: write ahead, send one part once, settle. The only retry policy we have."""
+"""Send what was committed: write ahead, send one part once, settle. Our only retry policy."""
 
 import asyncio
 from contextlib import suppress
@@ -24,6 +24,7 @@ from shared.errors import (
     AuthRevoked,
     ChannelError,
     ConversationMoved,
+    MessageRejected,
     NotFound,
     OutcomeUnknown,
     RecipientUnreachable,
@@ -58,7 +59,8 @@ class Delivery:
 
 _NEXT = """
 SELECT m.id, m.channel_id, m.text, m.payload, m.status, m.parts_sent, m.attempts,
-       v.address, h.status AS channel_status, h.blocked_until, coalesce(i.reachable, 'yes') AS reachable
+       v.address, h.status AS channel_status, h.blocked_until,
+       coalesce(i.reachable, 'yes') AS reachable
 FROM app.messages m
 JOIN app.ai_conversations v ON v.creator_id = m.creator_id AND v.id = m.conversation_id
 JOIN app.channels h ON h.creator_id = m.creator_id AND h.id = m.channel_id
@@ -101,7 +103,8 @@ WHERE creator_id = $1 AND id = $2
 """
 _RESEND = """
 UPDATE app.messages SET status = 'queued', attempts = 0, error_code = NULL
-WHERE creator_id = $1 AND id = $2 AND direction = 'out' AND status IN ('uncertain', 'failed', 'undelivered')
+WHERE creator_id = $1 AND id = $2 AND direction = 'out'
+  AND status IN ('uncertain', 'failed', 'undelivered')
 RETURNING conversation_id
 """
 _WAKE = """
@@ -215,7 +218,7 @@ class Outbox:
         await enqueue(connection, "deliver", creator_id, conversation_id)
 
     async def _begin(self, lease: Lease) -> Delivery | None:
-        """Write the next attempt ahead of its send; None, and the lease released, when none is due."""
+        """Write the next attempt ahead of its send; None, and the lease free, when none is due."""
         async with self._database.transaction(lease.creator_id) as connection:
             await leases.fence(connection, lease)
             while row := await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id):
@@ -253,6 +256,9 @@ class Outbox:
         record = await self._accounts.get(lease.creator_id, delivery.channel_id)
         adapter = self._channels[record.account.type]
         parts = degrade(delivery.message, adapter.capabilities, delivery.message_id)
+        if delivery.part >= len(parts):  # nothing in it that anybody would see
+            empty = MessageRejected("The message is empty.", code="message_empty")
+            return await self._settle_error(lease, delivery, empty)
         await failpoint("after-sending")
         try:
             result = await _send_once(

@@ -91,8 +91,9 @@ class _Talk:
         accepted = await self._runtime.inbox.accept(event, conversation_key=self._visitor)
         with console.status("…"):
             async with asyncio.timeout(REPLY_SECONDS):
-                while await self._waiting(accepted.conversation_id):
-                    await asyncio.sleep(POLL_SECONDS)  # noqa: ASYNC110 - the row is elsewhere
+                # The answer is a row that another process writes.
+                while await self._waiting(accepted.conversation_id):  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_SECONDS)
         await self._show(accepted.conversation_id)
 
     async def _waiting(self, conversation_id: UUID) -> bool:

@@ -1,4 +1,4 @@
-"""Serve the gateway in this process: bind first, so that a port in use is told before anything starts."""
+"""Serve the gateway in this process; bound first, so that a port in use is told at once."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[No
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not task.done():
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has only a flag
         await asyncio.sleep(0.01)
     if task.done():
         await task

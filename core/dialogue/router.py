@@ -16,7 +16,7 @@ from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
-# How a channel whose buttons carry few bytes names a choice: the message that offered it, and which.
+# How a channel whose buttons carry few bytes names a choice: its message, and which of them.
 _CHOICE = re.compile(r"^choice:([0-9a-f-]{36}):(\d{1,3})$")
 _OFFERED = "SELECT payload -> 'choices' FROM app.messages WHERE creator_id = $1 AND id = $2"
 
@@ -85,7 +85,7 @@ class Router:
 
 
 async def _run(bot: Bot, work: Work, turn: Turn, session: dict[str, Any]) -> None:
-    """Run the handler that this message is for. An open form comes before patterns and questions."""
+    """Run the handler this message is for. An open form comes before patterns and questions."""
     command = _COMMAND.match(turn.text)
     if work.kind == "start" or (command and command[1].lower() == "start"):
         turn.payload = str(work.payload.get("payload", "")) or (command[2] or "" if command else "")

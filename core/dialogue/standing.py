@@ -40,18 +40,18 @@ WITH recent AS (
 _EDIT = _RECENT + """
 UPDATE app.messages SET text = $6, payload = payload || jsonb_build_object('edited', true)
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent) AND direction = 'in'
-"""
+"""  # noqa: S608 - constants only
 _DELETE = _RECENT + """
 UPDATE app.messages
 SET text = '', payload = payload || jsonb_build_object('deleted', true),
     status = CASE status WHEN 'pending' THEN 'ignored' ELSE status END
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent) AND direction = 'in'
-"""
+"""  # noqa: S608 - constants only
 _REACT = _RECENT + """
 UPDATE app.messages
 SET payload = payload || jsonb_build_object('reaction', $6::text)
 WHERE creator_id = $1 AND id IN (SELECT id FROM recent)
-"""
+"""  # noqa: S608 - constants only
 
 
 async def apply_event(connection: PgConnection, event: ChannelEvent, key: str) -> None:
