@@ -4,6 +4,7 @@ Each rung has its deadline out of one budget. What a model streams is provisiona
 (`Restart`) when the model fails half-way or cites nothing, and the extractive answer follows.
 """
 
+import logging
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ from core.llm.base import (
     ModelOverloaded,
     ModelRejected,
 )
-from core.llm.breaker import CircuitBreaker
+from core.llm.breaker import BreakerOpen, CircuitBreaker
 from core.llm.citations import Cited, CitedText, resolve
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.prompts import UNKNOWN, AnswerRequest, PromptTemplate, fit, unfenced
@@ -139,7 +140,9 @@ class AnswerChain:
                         written += piece
                         yield Delta(text=piece)
         except ModelError as error:
-            log.warning("answer.rung_failed", model=rung.model.name, code=error.code)
+            # A skipped rung was warned about when it failed.
+            level = logging.INFO if isinstance(error, BreakerOpen) else logging.WARNING
+            log.log(level, "answer.rung_failed", model=rung.model.name, code=error.code)
             if written:
                 yield Restart(reason=error.code)
             return

@@ -16,7 +16,7 @@ from tests.serving import serving
 from tests.waiting import eventually
 
 # Short enough for tests of silence, long enough for a busy machine to answer.
-QUICK = Deadlines(connect=1.0, first_token=1.0, between_tokens=0.6, total=6.0, status=2.0)
+QUICK = Deadlines(connect=1.0, first_token=1.5, between_tokens=1.0, total=8.0, status=2.0)
 CHAT, EMBED = "llama3.2:3b", "nomic-embed-text"
 
 
