@@ -151,9 +151,7 @@ class Inbox:
                 raise NotFound("no dead message with this id")
             await enqueue(connection, "turn", creator_id, conversation_id)
 
-    async def _accept(
-        self, connection: PgConnection, event: ChannelEvent, key: str
-    ) -> Accepted:
+    async def _accept(self, connection: PgConnection, event: ChannelEvent, key: str) -> Accepted:
         conversation_id, contact_id = await _conversation(
             connection, event.creator_id, event.channel_id, key, event.address, event.sender
         )
@@ -215,7 +213,8 @@ async def _conversation(
     if row is None:
         # Two first messages at once: the second waits here and then finds the first one's contact.
         await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{channel_id}:{sender.address}"
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+            f"{channel_id}:{sender.address}",
         )
         contact_id = await connection.fetchval(
             _ADD_CONTACT,

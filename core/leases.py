@@ -42,9 +42,7 @@ class _Columns:
 
 
 COLUMNS: dict[LeaseKind, _Columns] = {
-    "turn": _Columns(
-        "lease_owner", "lease_until", "epoch", "inbound_due_at", "inbound_hinted_at"
-    ),
+    "turn": _Columns("lease_owner", "lease_until", "epoch", "inbound_due_at", "inbound_hinted_at"),
     "delivery": _Columns(
         "delivery_owner",
         "delivery_until",

@@ -86,9 +86,7 @@ class LiveBus:
         self._task: asyncio.Task[None] | None = None
         self._connected = False
 
-    async def publish(
-        self, creator_id: UUID, conversation_id: UUID, event: dict[str, Any]
-    ) -> None:
+    async def publish(self, creator_id: UUID, conversation_id: UUID, event: dict[str, Any]) -> None:
         """Tell whoever streams this conversation, on any gateway; best effort."""
         if self._redis is None:
             self._hand_out(keys.live(creator_id, conversation_id), event)

@@ -54,7 +54,9 @@ def _create_adapter(origin: str, module: ModuleType) -> ChannelAdapter:
         raise ConfigurationError(f"{origin}: the adapter needs `capabilities = Capabilities(...)`")
     for method in METHODS:
         if not inspect.ismethod(getattr(adapter, method, None)):
-            raise ConfigurationError(f"{origin}: the adapter lacks {method}(); see core/channels.py")
+            raise ConfigurationError(
+                f"{origin}: the adapter lacks {method}(); see core/channels.py"
+            )
     return adapter
 
 
