@@ -1,6 +1,7 @@
 """Tables in a chat: aligned columns where they fit a phone, else one "header: cell" line each."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from shared.richtext import display_width
 
@@ -15,12 +16,8 @@ def table_lines(rows: Sequence[Sequence[str]]) -> tuple[str, bool]:
 
     `rows[0]` is the header; every cell's text is in the result.
     """
-    columns = max((len(row) for row in rows), default=0)
-    widths = [
-        max(display_width(row[column]) for row in rows if column < len(row))
-        for column in range(columns)
-    ]
-    if sum(widths) + 2 * (columns - 1) <= MAX_ALIGNED_WIDTH:
+    widths = [max(map(display_width, column)) for column in zip_longest(*rows, fillvalue="")]
+    if sum(widths) + 2 * (len(widths) - 1) <= MAX_ALIGNED_WIDTH:
         return "\n".join(_aligned(row, widths) for row in rows), True
     header, *body = rows
     if not body or len(body) * sum(map(len, header)) > _MAX_LABELS:

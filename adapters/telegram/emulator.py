@@ -141,19 +141,15 @@ class TelegramEmulator(People):
         if method is None:
             raise Refusal(404, "Not Found")
         fault = self._fault_for(recorded)
-        if fault:
-            await _before(fault)
-        if fault and fault.kind == "server_error":
-            return _server_error(recorded, fault.status)
-        result = await method(recorded.params)
-        if isinstance(result, dict) and "message_id" in result:
-            recorded.accepted_message_id = result["message_id"]
-        if fault and fault.kind == "drop_after_accept":
-            raise Dropped
-        if fault and fault.kind == "server_error_after_accept":
-            return _server_error(recorded, fault.status)
-        recorded.status = 200
-        return JSONResponse({"ok": True, "result": result})
+        failure = await _before(fault) if fault else None
+        if failure is None:
+            result = await method(recorded.params)
+            if isinstance(result, dict):
+                recorded.accepted_message_id = result.get("message_id")
+            failure = _after(fault) if fault else None
+        answer = failure or JSONResponse({"ok": True, "result": result})
+        recorded.status = answer.status_code
+        return answer
 
     def _fault_for(self, recorded: Recorded) -> Fault | None:
         chat = str(recorded.params.get("chat_id", ""))
@@ -206,8 +202,8 @@ async def _parameters(request: Request) -> Json:
         return params | dict(form)
 
 
-async def _before(fault: Fault) -> None:
-    """The part of a fault that comes before the call is carried out."""
+async def _before(fault: Fault) -> Response | None:
+    """What goes wrong before the call is carried out; a response takes its place."""
     match fault.kind:
         case "delay":
             await asyncio.sleep(fault.seconds)
@@ -216,6 +212,8 @@ async def _before(fault: Fault) -> None:
             raise Refusal(
                 429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}
             )
+        case "server_error":
+            return _server_error(fault.status)
         case "drop_before":
             raise Dropped
         case "blocked":
@@ -226,11 +224,18 @@ async def _before(fault: Fault) -> None:
                 "Bad Request: group chat was upgraded to a supergroup chat",
                 {"migrate_to_chat_id": fault.new_chat},
             )
+    return None
 
 
-def _server_error(recorded: Recorded, status: int) -> Response:
+def _after(fault: Fault) -> Response | None:
+    """What goes wrong once the call is carried out."""
+    if fault.kind == "drop_after_accept":
+        raise Dropped
+    return _server_error(fault.status) if fault.kind == "server_error_after_accept" else None
+
+
+def _server_error(status: int) -> Response:
     """The API itself answers 500 in its JSON; 502 and 504 come from the proxy before it."""
-    recorded.status = status
     if status == 500:
         return JSONResponse(Refusal(500, "Internal Server Error").body(), status_code=500)
     return HTMLResponse("<html><h1>Bad Gateway</h1></html>", status_code=status)

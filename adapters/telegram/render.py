@@ -50,16 +50,18 @@ def entities(rich: RichText) -> list[MessageEntity]:
 def _allowed(marks: Sequence[Mark]) -> list[Mark]:
     """Code holds no other mark; a link wins over code inside it, since it does something."""
     links = [mark for mark in marks if mark.kind == "link"]
-    code = [
-        mark
-        for mark in marks
-        if mark.kind in ("code", "pre") and not any(_overlap(mark, link) for link in links)
-    ]
-    kept = [*links, *code, *(mark for mark in marks if mark.kind == "quote")]
+    code = [mark for mark in marks if mark.kind in ("code", "pre") and _is_apart(mark, links)]
+    kept = [*links, *code]
     for mark in marks:
-        if mark.kind in ("bold", "italic", "strike"):
+        if mark.kind == "quote":
+            kept.append(mark)
+        elif mark.kind in ("bold", "italic", "strike"):
             kept.extend(_around(mark, code))
     return sorted(kept, key=lambda mark: (mark.start, -mark.end))
+
+
+def _is_apart(mark: Mark, others: Sequence[Mark]) -> bool:
+    return not any(_overlap(mark, other) for other in others)
 
 
 def _overlap(one: Mark, other: Mark) -> bool:

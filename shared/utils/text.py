@@ -63,19 +63,22 @@ def _regionals_before(text: str, index: int) -> int:
     return index - first
 
 
+# Of Hangul: leading consonants, vowels, trailing consonants, and whole syllables by their end.
+_HANGUL = (
+    ("L", "\u1100", "\u115f"),
+    ("V", "\u1160", "\u11a7"),
+    ("T", "\u11a8", "\u11ff"),
+    ("L", "\ua960", "\ua97c"),
+)
+_HANGUL_JOINS = frozenset(("LL", "LV", "LS", "LO", "VV", "VT", "OV", "OT", "ST", "TT"))
+"""Pairs that stay together; S is a syllable with a trailing consonant, O one without."""
+
+
+def _hangul_kind(char: str) -> str:
+    if "\uac00" <= char <= "\ud7a3":
+        return "O" if (ord(char) - 0xAC00) % 28 == 0 else "S"
+    return next((kind for kind, first, last in _HANGUL if first <= char <= last), "-")
+
+
 def _joins_hangul(before: str, after: str) -> bool:
-    if not "\u1100" <= after <= "\ud7fb":
-        return False
-    leading, vowel, trailing = (
-        "\u1100" <= before <= "\u115f" or "\ua960" <= before <= "\ua97c",
-        "\u1160" <= after <= "\u11a7",
-        "\u11a8" <= after <= "\u11ff",
-    )
-    syllable = "\uac00" <= before <= "\ud7a3"
-    if leading:
-        return vowel or "\u1100" <= after <= "\u115f" or "\uac00" <= after <= "\ud7a3"
-    open_syllable = syllable and (ord(before) - 0xAC00) % 28 == 0
-    after_vowel = "\u1160" <= before <= "\u11a7" or open_syllable
-    return (after_vowel and (vowel or trailing)) or (
-        trailing and (syllable or "\u11a8" <= before <= "\u11ff")
-    )
+    return after >= "\u1100" and _hangul_kind(before) + _hangul_kind(after) in _HANGUL_JOINS

@@ -265,9 +265,9 @@ async def test_people_are_posted_to_the_webhook_with_its_secret(
     hook = Hook()
     async with serving(hook, lifespan="off") as url:
         await api("setWebhook", url=url, secret_token="abc")
+        responses = [await emulator.says("hi")]
         update = emulator.message("again", chat=7, name="Bo")
-        responses = [await emulator.says("hi"), await emulator.deliver(update)]
-        responses.append(await emulator.deliver(update))
+        responses += [await emulator.deliver(update), await emulator.deliver(update)]
         await emulator.close()
 
     assert [response and response.status_code for response in responses] == [202] * 3
