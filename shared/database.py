@@ -37,6 +37,7 @@ else:
     DriverConnection = asyncpg.Connection
 
 _BIND = "SELECT set_config('app.current_creator_id', $1, true)"
+_BIND_SESSION = text("SELECT set_config('app.current_creator_id', :creator, true)")
 # What the driver raises when the server is away, restarting or out of connections.
 CONNECTION_LOST = (
     OSError,
@@ -58,23 +59,21 @@ class TenantSession(Session):
 @event.listens_for(TenantSession, "after_begin")
 def _bind(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     # A COMMIT in mid-request drops the local setting, so each new transaction sets it again.
-    creator_id = session.info.get("creator_id")
+    connection.execute(_BIND_SESSION, {"creator": _bound(session.info.get("creator_id"))})
+
+
+def _bound(creator_id: UUID | None) -> str:
+    """The setting's value. Anything but a UUID is refused here, before it reaches the database."""
     if creator_id is None:
         raise TenantNotBound
-    connection.execute(
-        text("SELECT set_config('app.current_creator_id', :creator, true)"),
-        {"creator": str(UUID(str(creator_id)))},
-    )
+    return str(UUID(str(creator_id)))
 
 
 async def set_tenant_context(creator_id: UUID, db: AsyncSession) -> None:
     """Bind a session to a creator, also when a transaction is already open."""
     db.sync_session.info["creator_id"] = creator_id
     if db.in_transaction():
-        await db.execute(
-            text("SELECT set_config('app.current_creator_id', :creator, true)"),
-            {"creator": str(UUID(str(creator_id)))},
-        )
+        await db.execute(_BIND_SESSION, {"creator": _bound(creator_id)})
 
 
 def driver_url(url: str) -> str:
@@ -164,7 +163,7 @@ class DatabaseManager:
     async def transaction(self, creator_id: UUID) -> AsyncIterator[PgConnection]:
         """A driver connection inside a transaction bound to `creator_id`, for the hot path."""
         async with self._acquired(self._pool) as connection, connection.transaction():
-            await connection.execute(_BIND, str(creator_id))
+            await connection.execute(_BIND, _bound(creator_id))
             yield connection
 
     @asynccontextmanager
