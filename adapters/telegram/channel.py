@@ -1,8 +1,6 @@
 """Telegram: verify, parse, send and classify over the Bot API, by webhook or by long polling."""
 
-import asyncio
 import hmac
-import json
 import re
 from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
@@ -21,9 +19,10 @@ from aiogram.methods import (
 )
 from aiogram.types import LinkPreviewOptions
 
-from adapters.telegram import errors, render
+from adapters.telegram import buttons, errors, poll, render
 from adapters.telegram.client import Clients
 from adapters.telegram.parse import parse_update
+from adapters.telegram.poll import ALLOWED_UPDATES, SECRET_HEADER
 from core.channels import (
     Account,
     Address,
@@ -34,36 +33,14 @@ from core.channels import (
     Parsed,
     SendResult,
 )
-from shared.errors import ChannelError, InvalidInput, OutcomeUnknown, VerificationError
-from shared.utils.clock import utc_now
+from shared.errors import ChannelError, InvalidInput, VerificationError
 
 log = structlog.get_logger()
 
-SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105
-ALLOWED_UPDATES = [
-    "message",
-    "edited_message",
-    "callback_query",
-    "my_chat_member",
-    "message_reaction",
-]
 MAX_CONNECTIONS = 40
-POLL_SECONDS = 25
-_BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 _BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}")
 _SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
-
-
-class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
-    """getUpdates as JSON: an update must pass through the same `parse` as a webhook's body."""
-
-    __returning__ = list[dict[str, Any]]
-    __api_method__ = "getUpdates"
-
-    offset: int | None = None
-    timeout: int = POLL_SECONDS
-    allowed_updates: list[str] = ALLOWED_UPDATES
 
 
 class TelegramChannel:
@@ -76,7 +53,7 @@ class TelegramChannel:
         text_unit="utf16",
         marks=frozenset({"bold", "italic", "strike", "code", "pre", "link", "quote"}),
         buttons=20,
-        button_value_bytes=render.CALLBACK_BYTES - len("v:"),
+        button_value_bytes=buttons.CALLBACK_BYTES - len("v:"),
         edit=True,
         delete=True,
         reactions=True,
@@ -130,7 +107,7 @@ class TelegramChannel:
             message_thread_id=int(to.thread) if to.thread else None,
             text=part.text.text,
             entities=render.entities(part.text) or None,
-            reply_markup=render.keyboard(part),
+            reply_markup=buttons.keyboard(part),
             link_preview_options=LinkPreviewOptions(is_disabled=True),
             parse_mode=None,
         )
@@ -178,34 +155,13 @@ class TelegramChannel:
     async def disconnect(self, account: Account) -> None:
         await self._call(account, DeleteWebhook())
 
-    async def listen(self, account: Account) -> AsyncGenerator[InboundRequest, None]:
-        """Long-poll for ever. An update is confirmed only once the consumer asks for the next.
+    def listen(self, account: Account) -> AsyncGenerator[InboundRequest, None]:
+        """Long-poll for ever; see `poll.listen`."""
+        return poll.listen(self._bot(account), account)
 
-        Raises ChannelError when waiting can't help: a second poller, a webhook, a revoked token.
-        """
-        offset: int | None = None
-        failures = 0
-        while True:
-            try:
-                updates = await self._call(account, GetRawUpdates(offset=offset), POLL_SECONDS + 10)
-            except ChannelError as error:
-                if not (error.retryable or isinstance(error, OutcomeUnknown)):
-                    raise
-                log.warning(
-                    "telegram.poll_failed", channel_id=str(account.channel_id), code=error.code
-                )
-                wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
-                await asyncio.sleep(error.retry_after or wait)
-                failures += 1
-                continue
-            failures = 0
-            for update in updates:
-                yield _as_request(update, account)
-                offset = int(update["update_id"]) + 1
-
-    async def _call(self, account: Account, method: TelegramMethod[Any], seconds: int = 10) -> Any:
+    async def _call(self, account: Account, method: TelegramMethod[Any]) -> None:
         try:
-            return await self._bot(account)(method, request_timeout=seconds)
+            await self._bot(account)(method)
         except Exception as error:
             raise errors.classify(error) from None
 
@@ -215,17 +171,6 @@ class TelegramChannel:
 
 def create_adapter() -> TelegramChannel:
     return TelegramChannel()
-
-
-def _as_request(update: dict[str, Any], account: Account) -> InboundRequest:
-    """A polled update as the webhook request it would have been."""
-    return InboundRequest(
-        method="POST",
-        url="poll:",
-        headers={SECRET_HEADER: account.credentials["secret_token"]},
-        body=json.dumps(update).encode(),
-        received_at=utc_now(),
-    )
 
 
 def _message_id(error: ClientDecodeError) -> int:

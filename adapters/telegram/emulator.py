@@ -7,7 +7,6 @@ are then driven by POST `/control/<says|taps|blocks|unblocks|fails>` with a JSON
 """
 
 import argparse
-import asyncio
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -18,11 +17,11 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from adapters.telegram.emulator_bot import EmulatedBot, Json, Sent
-from adapters.telegram.emulator_faults import Fault, FaultKind
+from adapters.telegram.emulator_faults import Dropped, Fault, FaultKind, after, before
 from adapters.telegram.emulator_people import People
 from adapters.telegram.emulator_rules import Refusal, decoded
 
@@ -42,10 +41,6 @@ class Recorded:
     status: int = 0
     fault: str = ""
     accepted_message_id: int | None = None
-
-
-class Dropped(Exception):
-    """The connection is to be closed without an answer."""
 
 
 class TelegramEmulator(People):
@@ -141,12 +136,12 @@ class TelegramEmulator(People):
         if method is None:
             raise Refusal(404, "Not Found")
         fault = self._fault_for(recorded)
-        failure = await _before(fault) if fault else None
+        failure = await before(fault) if fault else None
         if failure is None:
             result = await method(recorded.params)
             if isinstance(result, dict):
                 recorded.accepted_message_id = result.get("message_id")
-            failure = _after(fault) if fault else None
+            failure = after(fault) if fault else None
         answer = failure or JSONResponse({"ok": True, "result": result})
         recorded.status = answer.status_code
         return answer
@@ -200,45 +195,6 @@ async def _parameters(request: Request) -> Json:
         return params | (body if isinstance(body, dict) else {})
     async with request.form() as form:
         return params | dict(form)
-
-
-async def _before(fault: Fault) -> Response | None:
-    """What goes wrong before the call is carried out; a response takes its place."""
-    match fault.kind:
-        case "delay":
-            await asyncio.sleep(fault.seconds)
-        case "rate_limit":
-            seconds = max(1, round(fault.seconds))
-            raise Refusal(
-                429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}
-            )
-        case "server_error":
-            return _server_error(fault.status)
-        case "drop_before":
-            raise Dropped
-        case "blocked":
-            raise Refusal(403, "Forbidden: bot was blocked by the user")
-        case "migrate":
-            raise Refusal(
-                400,
-                "Bad Request: group chat was upgraded to a supergroup chat",
-                {"migrate_to_chat_id": fault.new_chat},
-            )
-    return None
-
-
-def _after(fault: Fault) -> Response | None:
-    """What goes wrong once the call is carried out."""
-    if fault.kind == "drop_after_accept":
-        raise Dropped
-    return _server_error(fault.status) if fault.kind == "server_error_after_accept" else None
-
-
-def _server_error(status: int) -> Response:
-    """The API itself answers 500 in its JSON; 502 and 504 come from the proxy before it."""
-    if status == 500:
-        return JSONResponse(Refusal(500, "Internal Server Error").body(), status_code=500)
-    return HTMLResponse("<html><h1>Bad Gateway</h1></html>", status_code=status)
 
 
 async def _drop(receive: Receive, send: Send) -> None:

@@ -3,17 +3,16 @@
 https://core.telegram.org/bots/api#update
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from aiogram import types
 from pydantic import ValidationError
 
+from adapters.telegram.buttons import choice_value
 from core.channels import (
     Account,
     ActionEvent,
@@ -175,20 +174,6 @@ def _action(query: types.CallbackQuery, fields: Fields) -> ChannelEvent:
         message_external_id=f"{message.chat.id}:{message.message_id}",
         ack=query.id,
     )
-
-
-def choice_value(callback_data: str) -> str:
-    """What a tapped button stands for, see `render.callback_data`.
-
-    The value itself, or `choice:<message uuid>:<index>` for one too long to travel.
-    """
-    if callback_data.startswith("v:"):
-        return callback_data[2:]
-    match = re.fullmatch(r"i:([A-Za-z0-9_-]{22}):(\d{1,3})", callback_data)
-    if match is None:
-        return callback_data
-    message_id = UUID(bytes=base64.urlsafe_b64decode(match[1] + "=="))
-    return f"choice:{message_id}:{int(match[2])}"
 
 
 def _membership(member: types.ChatMemberUpdated, fields: Fields) -> ChannelEvent:

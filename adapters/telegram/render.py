@@ -1,21 +1,17 @@
-"""Parts to Bot API parameters: text with entities, choices as an inline keyboard. Pure.
+"""Rich text to the Bot API's text with entities. Pure.
 
 Entities instead of a parse mode: nothing to escape, so no "can't parse entities".
 https://core.telegram.org/bots/api#messageentity
 """
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, MessageEntity
+from aiogram.types import MessageEntity
 
-from core.channels import OutboundPart
-from shared.messages import Choice
 from shared.richtext import Mark, MarkKind, RichText
 
-CALLBACK_BYTES = 64
 MAX_ENTITIES = 100  # Telegram drops the rest
 _TYPES: dict[MarkKind, str] = {
     "bold": "bold",
@@ -26,9 +22,6 @@ _TYPES: dict[MarkKind, str] = {
     "link": "text_link",
     "quote": "blockquote",
 }
-_ROW_LABELS = 3
-_ROW_LETTERS = 24
-"""About what fits side by side on a narrow phone before labels are cut."""
 
 
 def entities(rich: RichText) -> list[MessageEntity]:
@@ -79,33 +72,3 @@ def _around(mark: Mark, holes: Sequence[Mark]) -> Iterator[Mark]:
         start = max(start, hole.end)
     if start < mark.end:
         yield replace(mark, start=start)
-
-
-def keyboard(part: OutboundPart) -> InlineKeyboardMarkup | None:
-    """The choices as buttons: short labels share a row, a long one has its own."""
-    if not part.choices:
-        return None
-    rows: list[list[InlineKeyboardButton]] = []
-    letters = 0
-    for index, choice in enumerate(part.choices):
-        button = InlineKeyboardButton(
-            text=choice.label, callback_data=callback_data(part, index, choice)
-        )
-        letters += len(choice.label)
-        if not rows or len(rows[-1]) == _ROW_LABELS or letters > _ROW_LETTERS:
-            rows.append([])
-            letters = len(choice.label)
-        rows[-1].append(button)
-    return InlineKeyboardMarkup(inline_keyboard=rows)
-
-
-def callback_data(part: OutboundPart, index: int, choice: Choice) -> str:
-    """`v:<value>` where it fits in 64 bytes, else `i:<message id>:<index>`.
-
-    `parse.choice_value` is the way back; nothing has to be stored for a button to work.
-    """
-    value = f"v:{choice.value}"
-    if len(value.encode()) <= CALLBACK_BYTES:
-        return value
-    name = base64.urlsafe_b64encode(part.message_id.bytes).decode().rstrip("=")
-    return f"i:{name}:{index}"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from adapters.telegram.channel import SECRET_HEADER
 from adapters.telegram.emulator import DEFAULT_TOKEN
+from adapters.telegram.poll import SECRET_HEADER
 from core.channels import Account, InboundRequest
 
 SECRET = "Webhook-secret_1"

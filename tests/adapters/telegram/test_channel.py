@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.telegram.channel import ALLOWED_UPDATES, TelegramChannel
+from adapters.telegram.channel import TelegramChannel
 from adapters.telegram.emulator import TelegramEmulator
+from adapters.telegram.poll import ALLOWED_UPDATES
 from core.channels import (
     Account,
     AcknowledgesActions,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from adapters.telegram import channel as telegram
+from adapters.telegram import poll
 from adapters.telegram.channel import TelegramChannel
 from adapters.telegram.emulator import TelegramEmulator
 from core.channels import Account, InboundRequest, MessageEvent
@@ -32,7 +32,7 @@ async def test_polled_updates_pass_verification_and_come_in_order(
         texts = [await next_text(channel, account, await anext(requests)) for _ in range(3)]
 
     assert texts == ["one", "two", "three 👋"]
-    assert emulator.calls("getUpdates")[0].params["allowed_updates"] == telegram.ALLOWED_UPDATES
+    assert emulator.calls("getUpdates")[0].params["allowed_updates"] == poll.ALLOWED_UPDATES
 
 
 async def test_a_poll_waits_for_what_comes_later(
@@ -99,7 +99,7 @@ async def test_trouble_on_the_way_is_waited_out(
     channel: TelegramChannel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(telegram, "_BACKOFF_SECONDS", (0.01,))
+    monkeypatch.setattr(poll, "BACKOFF_SECONDS", (0.01,))
     for kind in ("drop_before", "server_error", "drop_after_accept"):
         emulator.fails(kind, method="getUpdates")
     await emulator.says("hello")

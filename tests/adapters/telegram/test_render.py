@@ -10,9 +10,9 @@ from aiogram.utils.text_decorations import html_decoration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.telegram import render
+from adapters.telegram import buttons, render
+from adapters.telegram.buttons import choice_value
 from adapters.telegram.emulator_rules import check_entities, check_keyboard
-from adapters.telegram.parse import choice_value
 from core.channels import OutboundPart
 from shared.messages import Choice
 from shared.richtext import Mark, RichText, from_markdown
@@ -108,7 +108,7 @@ def part_with(*choices: Choice, message_id: UUID | None = None) -> OutboundPart:
 
 
 def test_no_choices_no_keyboard() -> None:
-    assert render.keyboard(part_with()) is None
+    assert buttons.keyboard(part_with()) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_no_choices_no_keyboard() -> None:
     ],
 )
 def test_short_labels_share_a_row(labels: list[str], rows: list[list[str]]) -> None:
-    markup = render.keyboard(part_with(*(Choice(label=label, value=label) for label in labels)))
+    markup = buttons.keyboard(part_with(*(Choice(label=label, value=label) for label in labels)))
 
     assert markup is not None
     assert [[button.text for button in row] for row in markup.inline_keyboard] == rows
@@ -136,10 +136,10 @@ def test_every_value_fits_a_button_and_comes_back(values: list[str], message_id:
     part = part_with(*choices, message_id=message_id)
 
     for index, choice in enumerate(choices):
-        data = render.callback_data(part, index, choice)
+        data = buttons.callback_data(part, index, choice)
         assert len(data.encode()) <= 64
         assert choice_value(data) in (choice.value, f"choice:{message_id}:{index}")
-    markup = render.keyboard(part)
+    markup = buttons.keyboard(part)
     assert markup is not None
     check_keyboard(markup.model_dump())
 
@@ -147,7 +147,7 @@ def test_every_value_fits_a_button_and_comes_back(values: list[str], message_id:
 def test_a_value_that_is_too_long_travels_as_a_reference() -> None:
     part = part_with(Choice(label="x", value="é" * 32), message_id=UUID(int=9))
 
-    data = render.callback_data(part, 0, part.choices[0])
+    data = buttons.callback_data(part, 0, part.choices[0])
     assert data.startswith("i:")
     assert choice_value(data) == f"choice:{UUID(int=9)}:0"
 
@@ -155,4 +155,4 @@ def test_a_value_that_is_too_long_travels_as_a_reference() -> None:
 def test_a_value_that_looks_like_a_reference_stays_a_value() -> None:
     choice = Choice(label="x", value="i:AZfVnJMKcACAAAAAAAAAAQ:2")
 
-    assert choice_value(render.callback_data(part_with(choice), 0, choice)) == choice.value
+    assert choice_value(buttons.callback_data(part_with(choice), 0, choice)) == choice.value
