@@ -33,6 +33,7 @@ def _production_settings() -> Settings:
     for name, value in (
         ("CAIRN_DATABASE__URL", settings.database.url),
         ("CAIRN_DATABASE__DISPATCH_URL", settings.database.dispatch_url),
+        ("CAIRN_CHROMA__URL", settings.chroma.url),
         ("CAIRN_SECRET_KEYS", settings.secret_keys),
     ):
         if value is None:
