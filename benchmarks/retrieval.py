@@ -1,4 +1,4 @@
-"""How well and how fast knowledge is found: `python -m benchmarks.retrieval --data DIR [--json FILE]`.
+"""How well and how fast knowledge is found: `python -m benchmarks.retrieval --data DIR`.
 
 Starts its own engines in a temporary folder, ingests the documents through the facade with the
 embedded WordLlama, and asks every question: by vectors alone, by words alone, and as the product
@@ -11,7 +11,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -167,18 +167,14 @@ async def verdicts(bench: Bench, queries: Sequence[str]) -> list[bool]:
 
 async def latencies(bench: Bench, queries: Sequence[str]) -> dict[str, dict[str, float]]:
     """Milliseconds of a search and of the bare Chroma query, in turns."""
-    [*vectors] = await bench.embedder.embed(queries, kind="query")
+    vectors = await bench.embedder.embed(queries, kind="query")
     space = bench.embedder.space.name
     samples: dict[str, list[float]] = {"search": [], "bare Chroma query": []}
     for query, vector in zip(queries, vectors, strict=True):
-        samples["search"].append(
-            await _milliseconds(lambda q=query: bench.knowledge.search(bench.creator_id, q))
-        )
-        samples["bare Chroma query"].append(
-            await _milliseconds(
-                lambda v=vector: bench.vectors.query(bench.creator_id, space, v, DEPTH)
-            )
-        )
+        search = bench.knowledge.search(bench.creator_id, query)
+        samples["search"].append(await _milliseconds(search))
+        bare = bench.vectors.query(bench.creator_id, space, vector, DEPTH)
+        samples["bare Chroma query"].append(await _milliseconds(bare))
     return {
         name: {
             "p50": statistics.median(values),
@@ -188,9 +184,9 @@ async def latencies(bench: Bench, queries: Sequence[str]) -> dict[str, dict[str,
     }
 
 
-async def _milliseconds(call: Callable[[], Awaitable[Any]]) -> float:
+async def _milliseconds(call: Awaitable[Any]) -> float:
     began = time.perf_counter()
-    await call()
+    await call
     return (time.perf_counter() - began) * 1000
 
 

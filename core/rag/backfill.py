@@ -1,4 +1,4 @@
-"""Bring the vectors in Chroma to what the ledger in Postgres says. Safe to stop and to run twice."""
+"""Bring the vectors in Chroma to what the ledger in Postgres says. May be stopped and repeated."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -39,6 +39,8 @@ class Backfill:
             await self._store(creator_id, embedder, waiting, document_id)
             done += len(waiting)
             await failpoint("mid-ingest")
+            if len(waiting) < BATCH:
+                break
         return done
 
     async def sweep(self, creator_id: UUID) -> None:

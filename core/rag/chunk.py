@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -83,7 +84,7 @@ def _sections(text: str) -> Iterator[Section]:
 
 
 def _headings(tokens: list[Token]) -> Iterator[tuple[int, str, int, int]]:
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
             yield int(token.tag[1:]), inline.content.strip(), token.map[0], token.map[1]
 
@@ -93,10 +94,7 @@ def _breadcrumb(path: list[tuple[int, str]]) -> str:
 
 
 def _line_offsets(text: str) -> list[int]:
-    offsets = [0]
-    for match in re.finditer("\n", text):
-        offsets.append(match.end())
-    return [*offsets, len(text)]
+    return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
 
 
 def _windows(text: str, start: int, end: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
@@ -113,11 +111,9 @@ def _windows(text: str, start: int, end: int, size: int, overlap: int) -> Iterat
 def _last_break(text: str, low: int, high: int) -> int:
     """The end of the last paragraph, else sentence, else word that ends between the two."""
     for pattern in _BREAKS:
-        last = None
-        for last in pattern.finditer(text, low, high):
-            pass
-        if last is not None:
-            return last.end()
+        ends = [match.end() for match in pattern.finditer(text, low, high)]
+        if ends:
+            return ends[-1]
     return high
 
 

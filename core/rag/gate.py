@@ -69,8 +69,8 @@ class Calibration:
         return 1 / (1 + math.exp(-max(min(total, 50.0), -50.0)))
 
 
-# Averaged word vectors rank worse than BM25 and know synonyms: half its weight. k = 60, the usual
-# one, lets a passage that is mediocre in both rankings pass the best of one (recall@5 0.59 not 0.63).
+# Averaged word vectors rank worse than BM25 but know synonyms: half its weight. The usual k = 60
+# lets a passage that is mediocre in both rankings pass the best of one (recall@5 0.59, not 0.63).
 WORDLLAMA = Calibration(
     weights=Weights(vector=1.0, lexical=2.0, k=5),
     bias=-7.07,

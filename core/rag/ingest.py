@@ -18,6 +18,7 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError
 from shared.failpoints import failpoint
 from shared.models import embeddings, knowledge
+from shared.models.embeddings import SpaceRecord
 from shared.models.knowledge import DocumentText, NewChunk
 from shared.utils.ids import derived_id
 
@@ -40,54 +41,54 @@ class Ingestion:
         """
         async with self._database.transaction(creator_id) as db:
             document = await knowledge.begin_indexing(db, creator_id, document_id)
-        if document is not None:
-            try:
-                await self._index(creator_id, document)
-            except AppError as error:
-                if not error.retryable:
-                    await self._fail(creator_id, document_id, error)
-                raise
-        await self._backfill.sweep(creator_id)
+            active = await embeddings.active_space(db, creator_id)
+        if document is None:
+            return await self._backfill.sweep(creator_id)
+        try:
+            if active is None:
+                await self._spaces.ensure(creator_id)
+            await self._index(creator_id, document)
+        except AppError as error:
+            if not error.retryable:
+                await self._fail(creator_id, document_id, error)
+            raise
+        return None
 
     async def _index(self, creator_id: UUID, document: DocumentText) -> None:
-        await self._spaces.ensure(creator_id)
         chunks = await asyncio.to_thread(prepare, document)
-        if not await self._store(creator_id, document, chunks):
-            return
-        for space in await self._spaces.in_use(creator_id):
-            await self._backfill.embed_pending(creator_id, space.name, document_id=document.id)
-        async with self._database.transaction(creator_id) as db:
-            await knowledge.finish_document(db, creator_id, document.id, document.content_hash)
+        spaces: Sequence[SpaceRecord] = ()
+        for start in range(0, len(chunks), BATCH):
+            stored = await self._store(creator_id, document, chunks, slice(start, start + BATCH))
+            if stored is None:
+                return  # deleted or replaced meanwhile: the other version has its own job
+            spaces = stored
+            await failpoint("mid-ingest")
+        for space in spaces:
+            if space.state != "retired":
+                await self._backfill.embed_pending(creator_id, space.name, document_id=document.id)
+        await self._finish(creator_id, document)
 
     async def _store(
-        self, creator_id: UUID, document: DocumentText, chunks: Sequence[NewChunk]
-    ) -> bool:
-        """Store the chunks in batches, remove what is no longer said; False if superseded."""
-        for start in range(0, len(chunks), BATCH):
-            batch = chunks[start : start + BATCH]
-            done = (start + len(batch)) / len(chunks)
-            if not await self._store_batch(creator_id, document, batch, done / 2):
-                return False
-            await failpoint("mid-ingest")
-        wanted = {chunk.id for chunk in chunks}
+        self, creator_id: UUID, document: DocumentText, chunks: Sequence[NewChunk], part: slice
+    ) -> list[SpaceRecord] | None:
+        """Store one batch, and with the last one remove what is no longer said."""
         async with self._database.transaction(creator_id) as db:
-            if not await _is_current(db, creator_id, document):
-                return False
-            stored = await knowledge.chunk_ids(db, creator_id, document.id)
-            gone = [chunk_id for chunk_id in stored if chunk_id not in wanted]
-            await knowledge.delete_chunks(db, creator_id, gone)
-        return True
-
-    async def _store_batch(
-        self, creator_id: UUID, document: DocumentText, batch: Sequence[NewChunk], progress: float
-    ) -> bool:
-        async with self._database.transaction(creator_id) as db:
-            if not await _is_current(db, creator_id, document):
-                return False
-            added = await knowledge.store_chunks(db, creator_id, document.id, batch)
+            if not await knowledge.lock_version(db, creator_id, document.id, document.content_hash):
+                return None
+            added = await knowledge.store_chunks(db, creator_id, document.id, chunks[part])
             await embeddings.expect(db, creator_id, document.id, added)
-            await knowledge.record_progress(db, creator_id, document.id, progress)
-        return True
+            if part.stop >= len(chunks):
+                await _remove_others(db, creator_id, document.id, chunks)
+            done = min(part.stop / len(chunks), 1.0)
+            await knowledge.record_progress(db, creator_id, document.id, done / 2)
+            return await embeddings.spaces(db, creator_id)
+
+    async def _finish(self, creator_id: UUID, document: DocumentText) -> None:
+        async with self._database.transaction(creator_id) as db:
+            await knowledge.finish_document(db, creator_id, document.id, document.content_hash)
+            must_sweep = await embeddings.doomed(db, creator_id, limit=1)
+        if must_sweep:
+            await self._backfill.sweep(creator_id)
 
     async def _fail(self, creator_id: UUID, document_id: UUID, error: AppError) -> None:
         async with self._database.transaction(creator_id) as db:
@@ -96,8 +97,14 @@ class Ingestion:
             )
 
 
-async def _is_current(db: PgConnection, creator_id: UUID, document: DocumentText) -> bool:
-    return await knowledge.lock_version(db, creator_id, document.id, document.content_hash)
+async def _remove_others(
+    db: PgConnection, creator_id: UUID, document_id: UUID, wanted: Sequence[NewChunk]
+) -> None:
+    keep = {chunk.id for chunk in wanted}
+    stored = await knowledge.chunk_ids(db, creator_id, document_id)
+    gone = [chunk_id for chunk_id in stored if chunk_id not in keep]
+    if gone:
+        await knowledge.delete_chunks(db, creator_id, gone)
 
 
 def prepare(document: DocumentText) -> list[NewChunk]:

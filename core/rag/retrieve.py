@@ -1,7 +1,7 @@
 """Find the passages that may answer a question: by meaning and by words, fused, then judged."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from core.rag.tokenize import terms
 from core.rag.vectors import VectorHit, VectorStore, VectorStoreError, VectorsUnavailable
 from shared.database import DatabaseManager
 from shared.errors import ModelError
-from shared.models import knowledge
+from shared.models import embeddings, knowledge
 from shared.models.knowledge import ChunkText
 
 CANDIDATES = 50
@@ -24,6 +24,7 @@ SPARE = 15
 # The verdict looks at the best passages, and at how many are among the first of both rankings.
 JUDGED = 5
 AGREEING_RANKS = 10
+REMEMBERED_CREATORS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,41 +61,57 @@ class Retriever:
         self._database = database
         self._vectors = vectors
         self._spaces = spaces
+        # A guess, so that both searches start at once; every answer checks it.
+        self._last_space: dict[UUID, str] = {}
 
     async def retrieve(self, creator_id: UUID, query: str, k: int) -> Retrieval:
         """The best k passages of a creator with a verdict on whether they answer."""
-        nearest, match = await asyncio.gather(
-            self._nearest(creator_id, query), self._lexical(creator_id, query)
+        guess = self._last_space.get(creator_id)
+        (active, match), nearest = await asyncio.gather(
+            self._by_words(creator_id, query), self._by_meaning(creator_id, guess, query)
         )
+        if active != guess:
+            self._remember(creator_id, active)
+            nearest = await self._by_meaning(creator_id, active, query)
         space = nearest.space if nearest.hits else None
         candidates = fuse(nearest.hits, match.hits, gate.calibration_for(space).weights)
         texts = await self._read(creator_id, [one.chunk_id for one in candidates[: k + SPARE]])
-        found = [
-            _found(texts[one.chunk_id], one, match) for one in candidates if one.chunk_id in texts
-        ]
+        # An id of another creator, or of a chunk that is gone, has no text here.
+        readable = [one for one in candidates if one.chunk_id in texts]
+        best = _distinct(readable, texts)[: max(k, JUDGED)]
+        found = [_found(texts[one.chunk_id], one, match) for one in best]
         return Retrieval(
-            found=_distinct(found)[:k],
-            verdict=gate.judge(space, _evidence(found, match)),
+            found=found[:k],
+            verdict=gate.judge(space, _evidence(readable, found, match)),
             degraded=nearest.degraded or (space is None and match.chunks > 0),
         )
 
-    async def _nearest(self, creator_id: UUID, query: str) -> Nearest:
-        space = await self._spaces.active(creator_id)
+    async def _by_meaning(self, creator_id: UUID, space: str | None, query: str) -> Nearest:
         if space is None:
             return Nearest()
         try:
-            embedder = await self._spaces.embedder(space.name)
+            embedder = await self._spaces.embedder(space)
             if embedder is None:
                 return Nearest(degraded=True)
             [vector] = await embedder.embed([query], kind="query")
-            hits = await self._vectors.query(creator_id, space.name, vector, CANDIDATES)
+            hits = await self._vectors.query(creator_id, space, vector, CANDIDATES)
         except (ModelError, VectorStoreError, VectorsUnavailable):
             return Nearest(degraded=True)
-        return Nearest(space=space.name, hits=hits)
+        return Nearest(space=space, hits=hits)
 
-    async def _lexical(self, creator_id: UUID, query: str) -> LexicalMatch:
+    async def _by_words(self, creator_id: UUID, query: str) -> tuple[str | None, LexicalMatch]:
+        """Ranks by words; tells in the same transaction which space is the active one."""
         async with self._database.transaction(creator_id) as db:
-            return await lexical.search(db, creator_id, query, CANDIDATES)
+            space = await embeddings.active_space(db, creator_id)
+            match = await lexical.search(db, creator_id, query, CANDIDATES)
+        return space.name if space else None, match
+
+    def _remember(self, creator_id: UUID, space: str | None) -> None:
+        if space is not None:
+            self._last_space.pop(creator_id, None)
+            self._last_space[creator_id] = space
+        if len(self._last_space) > REMEMBERED_CREATORS:
+            del self._last_space[next(iter(self._last_space))]
 
     async def _read(self, creator_id: UUID, ids: Sequence[UUID]) -> dict[UUID, ChunkText]:
         async with self._database.transaction(creator_id) as db:
@@ -108,11 +125,12 @@ def _found(chunk: ChunkText, candidate: Candidate, match: LexicalMatch) -> Found
     )
 
 
-def _distinct(found: Sequence[Found]) -> list[Found]:
+def _distinct(ranked: Sequence[Candidate], texts: Mapping[UUID, ChunkText]) -> list[Candidate]:
     """Without the neighbours of a better passage: they overlap it."""
-    kept: list[Found] = []
-    for one in found:
-        if not any(_are_neighbours(one.chunk, other.chunk) for other in kept):
+    kept: list[Candidate] = []
+    for one in ranked:
+        chunk = texts[one.chunk_id]
+        if not any(_are_neighbours(chunk, texts[other.chunk_id]) for other in kept):
             kept.append(one)
     return kept
 
@@ -125,20 +143,21 @@ def _are_neighbours(one: ChunkText, other: ChunkText) -> bool:
     )
 
 
-def _evidence(found: Sequence[Found], match: LexicalMatch) -> Evidence:
+def _evidence(
+    readable: Sequence[Candidate], found: Sequence[Found], match: LexicalMatch
+) -> Evidence:
     """Only passages that could be read under this creator count."""
     if not found:
         return Evidence()
     unit = match.unseen_idf
-    total = sum(match.idf_by_term.values())
     coverage = max(one.coverage for one in found[:JUDGED])
     return Evidence(
-        similarity=max(one.candidate.similarity or 0.0 for one in found),
+        similarity=max(one.similarity or 0.0 for one in readable),
         coverage=coverage,
-        matched=coverage * total / unit,
+        matched=coverage * sum(match.idf_by_term.values()) / unit,
         known=lexical.coverage(match.idf_by_term, match.known),
-        bm25=max(one.candidate.bm25 or 0.0 for one in found) / unit,
-        agreement=sum(_is_in_both(one.candidate) for one in found) / AGREEING_RANKS,
+        bm25=max(one.bm25 or 0.0 for one in readable) / unit,
+        agreement=sum(map(_is_in_both, readable)) / AGREEING_RANKS,
     )
 
 

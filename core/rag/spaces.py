@@ -1,6 +1,5 @@
 """Which embedding space an index lies in. A question is embedded in that space or not at all."""
 
-from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -46,12 +45,6 @@ class Spaces:
             active = await embeddings.active_space(db, creator_id)
         assert active is not None  # noqa: S101 - one was just inserted or was there
         return active
-
-    async def in_use(self, creator_id: UUID) -> Sequence[SpaceRecord]:
-        """The spaces that need a vector of each chunk."""
-        async with self._database.transaction(creator_id) as db:
-            known = await embeddings.spaces(db, creator_id)
-        return [space for space in known if space.state in ("active", "building")]
 
     async def embedder(self, space: str) -> Embedder | None:
         return await self._embedders.find(space)

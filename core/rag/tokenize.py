@@ -13,6 +13,8 @@ HEADING_WEIGHT = 2.0
 # Vowel signs of Hebrew, Arabic, Indic and South-East Asian scripts are part of the word.
 _LETTER = r"(?:[^\W_]|[\u0591-\u05c7\u064b-\u065f\u0900-\u109f])"
 _WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
+# The same for the commonest case, several times faster.
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 _ACCENTS = re.compile(r"[\u0300-\u036f]+")
 # Scripts written without spaces: every two neighbouring characters are a term.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u1000-\u109f]+")
@@ -29,20 +31,22 @@ themselves then there there's these they they're they've this those through to t
 us very was wasn't we we'd we'll we're we've were weren't what what's when where which while who
 whom why will with won't would wouldn't you you'd you'll you're you've your yours yourself
 yourselves
-""".split())
+""".split())  # noqa: SIM905 - a list of 150 literals reads worse
 
 
 def terms(text: str) -> list[str]:
     """The terms of a text in order, repeated as often as they stand there."""
     found: list[str] = []
-    for word in _WORD.findall(_fold(text)):
+    folded = _fold(text)
+    pattern = _ASCII_WORD if folded.isascii() else _WORD
+    for word in pattern.findall(folded):
         if word not in STOP_WORDS:
             found.extend(_terms_of(word))
     return found
 
 
 def weighted_terms(text: str, heading: str) -> tuple[dict[str, float], int]:
-    """How often each term stands in a passage, words of its heading counted more; and its length."""
+    """How often each term stands in a passage, its heading's counted more; and its length."""
     body, head = terms(text), terms(heading)
     weights: Counter[str] = Counter(body)
     frequencies = {term: float(count) for term, count in weights.items()}
@@ -53,6 +57,8 @@ def weighted_terms(text: str, heading: str) -> tuple[dict[str, float], int]:
 
 def _fold(text: str) -> str:
     """One spelling for upper and lower case, accents, ligatures and curly apostrophes."""
+    if text.isascii():
+        return text.lower()
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
     return unicodedata.normalize("NFKC", bare).casefold().replace("’", "'")
 
@@ -74,4 +80,5 @@ def _bigrams(word: str) -> tuple[str, ...]:
         letters = run.group()
         found += [letters[i : i + 2] for i in range(max(1, len(letters) - 1))]
         position = run.end()
-    return tuple([*found, *([word[position:]] if position < len(word) else [])])
+    found += [word[position:]] if position < len(word) else []
+    return tuple(found)

@@ -116,7 +116,10 @@ async def find_by_content(
     db: PgConnection, creator_id: UUID, content_hash: bytes
 ) -> DocumentRecord | None:
     row = await db.fetchrow(
-        f"SELECT {_SUMMARY} FROM app.knowledge_documents WHERE creator_id = $1 AND content_hash = $2",  # noqa: S608 - a constant list of columns
+        f"""
+        SELECT {_SUMMARY} FROM app.knowledge_documents
+        WHERE creator_id = $1 AND content_hash = $2
+        """,  # noqa: S608 - a constant list of columns
         creator_id,
         content_hash,
     )
@@ -187,7 +190,7 @@ async def unfinished_documents(db: PgConnection, creator_id: UUID) -> list[UUID]
 async def begin_indexing(
     db: PgConnection, creator_id: UUID, document_id: UUID
 ) -> DocumentText | None:
-    """Mark an unfinished document as being indexed and read it; None when there is nothing to do."""
+    """Mark an unfinished document as being indexed and read it; None when nothing is to do."""
     row = await db.fetchrow(
         """
         UPDATE app.knowledge_documents SET status = 'indexing', updated_at = now()
@@ -373,14 +376,7 @@ async def _add_postings(db: PgConnection, creator_id: UUID, chunks: Sequence[New
 
 
 async def _count(db: PgConnection, creator_id: UUID, chunks: int, length: int) -> None:
-    # An insert with a negative count would fail its CHECK before the conflict is seen.
-    await db.execute(
-        """
-        INSERT INTO app.knowledge_stats (creator_id) VALUES ($1) ON CONFLICT DO NOTHING
-        """,
-        creator_id,
-    )
-    await db.execute(
+    tag = await db.execute(
         """
         UPDATE app.knowledge_stats
         SET chunks = chunks + $2, total_length = total_length + $3 WHERE creator_id = $1
@@ -389,6 +385,18 @@ async def _count(db: PgConnection, creator_id: UUID, chunks: int, length: int) -
         chunks,
         length,
     )
+    if tag == "UPDATE 0":
+        await db.execute(
+            """
+            INSERT INTO app.knowledge_stats AS s (creator_id, chunks, total_length)
+            VALUES ($1, $2, $3) ON CONFLICT (creator_id) DO UPDATE
+              SET chunks = s.chunks + excluded.chunks,
+                  total_length = s.total_length + excluded.total_length
+            """,
+            creator_id,
+            chunks,
+            length,
+        )
 
 
 async def corpus_stats(db: PgConnection, creator_id: UUID) -> CorpusStats:

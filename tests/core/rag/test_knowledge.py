@@ -1,6 +1,5 @@
 """The facade end to end: a document goes in, its passages come out."""
 
-from pathlib import Path
 from uuid import UUID
 
 from core.knowledge import Knowledge
