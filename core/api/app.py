@@ -1,6 +1,7 @@
 """The gateway: every route on one application, around a runtime that somebody else opened."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -17,6 +18,23 @@ DESCRIPTION = """Multi-tenant chat bots for coaching.
 
 Errors are `application/problem+json` with a stable `code`. Lists are paged:
 `?limit=&cursor=` → `{items, next_cursor}`."""
+
+
+class Gateway(FastAPI):
+    """Describes errors as what they are: problem documents."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            for operation in _operations(schema):
+                content = operation["responses"]["default"]["content"]
+                content[problems.MEDIA_TYPE] = content.pop("application/json")
+        assert self.openapi_schema is not None  # noqa: S101 - the line above made it
+        return self.openapi_schema
+
+
+def _operations(schema: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    return (operation for path in schema["paths"].values() for operation in path.values())
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -36,7 +54,7 @@ def schema_app() -> FastAPI:
 
 
 def _new_app() -> FastAPI:
-    app = FastAPI(
+    app = Gateway(
         title=TITLE,
         description=DESCRIPTION,
         version="1",
@@ -46,6 +64,7 @@ def _new_app() -> FastAPI:
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
+        responses={"default": {"model": problems.Problem, "description": "A problem document."}},
     )
     problems.install(app)
     for router in _routers():

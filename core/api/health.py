@@ -38,7 +38,7 @@ async def read_health() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness}})
+@router.get("/readyz", responses={200: {"model": Readiness}, 503: {"model": Readiness}})
 async def read_readiness(runtime: RuntimeDep) -> JSONResponse:
     """Each dependency: ok, degraded or down. 503 only when the database is away."""
     states = await asyncio.gather(

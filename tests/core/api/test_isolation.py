@@ -1,0 +1,89 @@
+"""Every REST route, from the OpenAPI document: no key, no answer; another's id, no such thing."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from core.api.app import schema_app
+from core.runtime import Runtime
+from tests.core.api.conftest import Tenant, Visitor
+
+PATHS: dict[str, dict[str, Any]] = schema_app().openapi()["paths"]
+ROUTES = [
+    (method.upper(), path)
+    for path, operations in PATHS.items()
+    if path.startswith("/api/v1")
+    for method in operations
+]
+ROUTES_WITH_ID = [(method, path) for method, path in ROUTES if "{" in path]
+# A body that would be fine for the owner.
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PATCH", "/api/v1/channels/{channel_id}"): {"name": "Mine now"},
+    ("PATCH", "/api/v1/contacts/{contact_id}"): {"name": "Mine now"},
+    ("POST", "/api/v1/conversations/{conversation_id}/messages"): {"text": "It is me"},
+}
+
+
+@pytest.fixture
+async def ids_of_ada(ada: Tenant, visitor: Visitor) -> dict[str, str]:
+    """One id of each kind, all Ada's."""
+    contact = (await ada.api.get("/api/v1/contacts")).json()["items"][0]
+    messages = await ada.api.get(f"/api/v1/conversations/{visitor.conversation_id}/messages")
+    document = await ada.api.post(
+        "/api/v1/knowledge/documents", json={"title": "Mine", "text": "Ada's own words."}
+    )
+    key = (await ada.api.get("/api/v1/api-keys")).json()["items"][0]
+    return {
+        "channel_id": ada.web["id"],
+        "contact_id": contact["id"],
+        "conversation_id": str(visitor.conversation_id),
+        "message_id": messages.json()["items"][0]["id"],
+        "document_id": document.json()["id"],
+        "key_id": key["id"],
+    }
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_without_a_key_there_is_no_answer(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    url = re.sub(r"\{\w+\}", str(uuid4()), path)
+    response = await client.request(method, url, json=BODIES.get((method, path)))
+    assert response.status_code == 401, response.text
+
+
+async def test_no_id_of_another_creator_exists(
+    ada: Tenant, bob: Tenant, ids_of_ada: dict[str, str]
+) -> None:
+    answers = {}
+    for method, path in ROUTES_WITH_ID:
+        body = BODIES.get((method, path))
+        response = await bob.api.request(method, path.format(**ids_of_ada), json=body)
+        answers[method, path] = response.status_code
+    assert answers == dict.fromkeys(ROUTES_WITH_ID, 404)
+    assert len(answers) >= 15
+
+
+async def test_the_owner_reads_each_of_them(ada: Tenant, ids_of_ada: dict[str, str]) -> None:
+    reads = [path for method, path in ROUTES_WITH_ID if method == "GET"]
+    answers = [(await ada.api.get(path.format(**ids_of_ada))).status_code for path in reads]
+    assert answers == [200] * len(reads)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES_WITH_ID)
+async def test_a_bad_id_is_refused(ada: Tenant, method: str, path: str) -> None:
+    url = re.sub(r"\{\w+\}", "not-an-id", path)
+    response = await ada.api.request(method, url, json=BODIES.get((method, path)))
+    assert response.status_code == 422, response.text
+
+
+async def test_lists_show_nothing_of_another_creator(
+    runtime: Runtime, bob: Tenant, ids_of_ada: dict[str, str]
+) -> None:
+    for method, path in ROUTES:
+        if method == "GET" and "{" not in path:
+            text = (await bob.api.get(path)).text
+            assert not [id_ for id_ in ids_of_ada.values() if id_ in text], path
