@@ -222,3 +222,9 @@ def test_units_differ() -> None:
         sizes[unit] = len(degrade(Message(text=text), capabilities, MESSAGE_ID))
 
     assert sizes == {"codepoint": 2, "utf16": 3}
+
+
+def test_a_mark_does_not_grow_over_the_address_put_after_it() -> None:
+    rich = reduce_marks(from_markdown("**[x](https://a.b)**!"), frozenset({"bold"}))
+
+    assert [rich.text[mark.start : mark.end] for mark in rich.marks] == ["x"]
