@@ -62,7 +62,7 @@ async def test_an_application_is_served_on_loopback() -> None:
 
 
 async def test_waiting_ends_at_its_deadline() -> None:
-    with pytest.raises(AssertionError, match="not within 0.05 s"):
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
         await eventually(lambda: False, timeout=0.05)
 
 
