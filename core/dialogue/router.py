@@ -18,7 +18,11 @@ from shared.errors import ConfigurationError
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 # How a channel whose buttons carry few bytes names a choice: its message, and which of them.
 _CHOICE = re.compile(r"^choice:([0-9a-f-]{36}):(\d{1,3})$")
-_OFFERED = "SELECT payload -> 'choices' FROM app.messages WHERE creator_id = $1 AND id = $2"
+# Buttons can be forged: only choices offered in this very conversation count.
+_OFFERED = """
+SELECT payload -> 'choices' FROM app.messages
+WHERE creator_id = $1 AND conversation_id = $2 AND id = $3 AND direction = 'out'
+"""
 
 ONLY_TEXT = "I can only read text so far. Could you write it in words?"
 CANCELLED = "All right, I've put that aside."
@@ -47,7 +51,7 @@ class Router:
         )
         session = copy.deepcopy(work.session)
         if work.kind == "action":
-            turn.text = await self._resolve_choice(lease.creator_id, work.text)
+            turn.text = await self._resolve_choice(lease, work.text)
         await _run(bot, work, turn, session)
         return await self._conclude(lease, work, bot, turn, session)
 
@@ -63,7 +67,7 @@ class Router:
         if turn.question is not None:
             spoken = await self._answering.answer(lease, work, bot, turn.question)
         return Thought(
-            replies=[*turn.said, *spoken.messages],
+            replies=[m for m in (*turn.said, *spoken.messages) if m.text.strip() or m.choices],
             memory=turn.memory,
             session=session,
             human_wanted=turn.human_wanted,
@@ -72,12 +76,14 @@ class Router:
             prompt=spoken.prompt,
         )
 
-    async def _resolve_choice(self, creator_id: UUID, value: str) -> str:
+    async def _resolve_choice(self, lease: Lease, value: str) -> str:
         match = _CHOICE.match(value)
         if match is None:
             return value
-        async with self._database.transaction(creator_id) as connection:
-            choices = await connection.fetchval(_OFFERED, creator_id, UUID(match[1]))
+        async with self._database.transaction(lease.creator_id) as connection:
+            choices = await connection.fetchval(
+                _OFFERED, lease.creator_id, lease.conversation_id, UUID(match[1])
+            )
         index = int(match[2])
         if not choices or index >= len(choices):
             return value
