@@ -112,6 +112,10 @@ UPDATE app.ai_conversations
 SET outbound_due_at = coalesce(outbound_due_at, now()), outbound_hinted_at = now()
 WHERE creator_id = $1 AND id = $2
 """
+# Locked first, so that of two requests with one key the second sees what the first has written.
+_LOCK_CONVERSATION = """
+SELECT channel_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $2 FOR UPDATE
+"""
 _COACH = """
 WITH conversation AS (
   UPDATE app.ai_conversations SET last_seq = last_seq + 1, last_message_at = now()
@@ -176,11 +180,7 @@ class Outbox:
             derived_id(conversation_id, f"coach:{idempotency_key}") if idempotency_key else new_id()
         )
         async with self._database.transaction(creator_id) as connection:
-            channel_id = await connection.fetchval(
-                "SELECT channel_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $2",
-                creator_id,
-                conversation_id,
-            )
+            channel_id = await connection.fetchval(_LOCK_CONVERSATION, creator_id, conversation_id)
             if channel_id is None:
                 raise NotFound
             type_ = await connection.fetchval(

@@ -1,0 +1,49 @@
+"""A push channel without a network: it takes every part, or raises what a test tells it to."""
+
+from typing import ClassVar
+
+from core.channels import (
+    Account,
+    Address,
+    Capabilities,
+    ChannelEvent,
+    InboundRequest,
+    OutboundPart,
+    Parsed,
+    SendResult,
+)
+from shared.errors import ChannelError, OutcomeUnknown
+
+
+class ProbeChannel:
+    name: ClassVar[str] = "probe"
+    credential_names: ClassVar[frozenset[str]] = frozenset()
+    capabilities: ClassVar[Capabilities] = Capabilities(max_text=40)
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.errors: list[Exception] = []
+
+    def check_account(self, account: Account) -> None:
+        return
+
+    async def verify(self, request: InboundRequest, account: Account) -> None:
+        return
+
+    def parse(self, request: InboundRequest, account: Account) -> Parsed:
+        return Parsed()
+
+    def conversation(self, event: ChannelEvent) -> str:
+        return event.address.chat
+
+    async def send(self, to: Address, part: OutboundPart, account: Account) -> SendResult:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(part.text.text)
+        return SendResult(external_ids=(f"probe:{len(self.sent)}",))
+
+    def classify(self, error: Exception) -> ChannelError:
+        return OutcomeUnknown(type(error).__name__)
+
+    async def close(self) -> None:
+        return
