@@ -34,6 +34,8 @@ Embeddings = Sequence[Sequence[float]]
 BATCH = 1000
 TENANT_KEY = "creator_id"
 OUTAGES = (httpx.TransportError, TimeoutError, OSError)
+# A person waits for a search, so it gives up on Chroma sooner than the general timeout.
+QUERY_SECONDS = 1.5
 # Writing takes longer than a search: Chroma puts each record into its log on disk.
 WRITE_TIMEOUTS = 10
 
@@ -86,7 +88,8 @@ class ChromaVectors:
         if settings.url is None:
             raise Unavailable("no Chroma server configured")
         self._url = urlsplit(settings.url)
-        self._timeout = settings.timeout_seconds
+        self._query_seconds = min(settings.timeout_seconds, QUERY_SECONDS)
+        self._write_seconds = settings.timeout_seconds * WRITE_TIMEOUTS
         self._buckets = settings.buckets
         self._breaker = breaker or CircuitBreaker(
             failures=2, cooldown_seconds=5, longest_seconds=30
@@ -100,7 +103,7 @@ class ChromaVectors:
         """Store vectors one an id. The same id again replaces its vector."""
         for start in range(0, len(ids), BATCH):
             batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
-            async with self._call(creator_id, space, WRITE_TIMEOUTS) as collection:
+            async with self._call(creator_id, space, self._write_seconds) as collection:
                 await collection.upsert(
                     ids=batch,
                     embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
@@ -111,7 +114,7 @@ class ChromaVectors:
         self, creator_id: UUID, space: str, vector: Sequence[float], limit: int
     ) -> list[VectorHit]:
         """The nearest vectors of the creator, best first."""
-        async with self._call(creator_id, space) as collection:
+        async with self._call(creator_id, space, self._query_seconds) as collection:
             found = await collection.query(
                 query_embeddings=np.asarray([vector], dtype=np.float32),
                 n_results=limit,
@@ -124,7 +127,7 @@ class ChromaVectors:
     async def delete(self, creator_id: UUID, space: str, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), BATCH):
             batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
-            async with self._call(creator_id, space, WRITE_TIMEOUTS) as collection:
+            async with self._call(creator_id, space, self._write_seconds) as collection:
                 await collection.delete(ids=batch, where={TENANT_KEY: str(creator_id)})
 
     async def delete_all(self, creator_id: UUID, space: str) -> None:
@@ -153,7 +156,7 @@ class ChromaVectors:
         self._client = None
 
     async def _some_ids(self, creator_id: UUID, space: str, *, offset: int) -> list[UUID]:
-        async with self._call(creator_id, space, WRITE_TIMEOUTS) as collection:
+        async with self._call(creator_id, space, self._write_seconds) as collection:
             page = await collection.get(
                 where={TENANT_KEY: str(creator_id)}, limit=BATCH, offset=offset, include=[]
             )
@@ -161,13 +164,13 @@ class ChromaVectors:
 
     @asynccontextmanager
     async def _call(
-        self, creator_id: UUID, space: str, timeouts: int = 1
+        self, creator_id: UUID, space: str, seconds: float
     ) -> AsyncIterator[AsyncCollection]:
         """One bounded call on the creator's collection, its errors translated to ours."""
         name = collection_name(space, creator_id, self._buckets)
         try:
             with self._breaker.attempt(counts=_is_outage):
-                async with asyncio.timeout(self._timeout * timeouts):
+                async with asyncio.timeout(seconds):
                     yield await self._collection(name)
         except BreakerOpen as error:
             raise VectorsUnavailable from error
