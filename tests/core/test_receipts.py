@@ -32,7 +32,7 @@ def merged(states: list[str]) -> str:
 def test_any_order_of_reports_ends_in_the_same_rank(states: list[str], random: Any) -> None:
     shuffled = list(states)
     random.shuffle(shuffled)
-    highest = max((RANK[state] for state in ["queued", *states]))
+    highest = max(RANK[state] for state in ["queued", *states])
     assert RANK[merged(states)] == RANK[merged(shuffled)] == highest
 
 
