@@ -1,0 +1,132 @@
+"""What a chaos test plays on: a creator with two channels, an emulated Telegram, processes to kill."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from adapters.telegram.emulator import TelegramEmulator
+from core.channels import Account
+from core.runtime import Runtime
+from shared.settings import Settings
+from tests.chaos.processes import Nursery, Process
+from tests.databases import DatabaseUrls
+from tests.waiting import eventually
+
+EXTRA = Path(__file__).parent / "extra"
+SECRET_TOKEN = "chaos-secret"
+QUIET_SECONDS = 30.0
+
+# Short enough for a test to wait for; the relations between them are those of production.
+WORKER = {
+    "LEASE_SECONDS": "1.5",
+    "SWEEP_SECONDS": "0.2",
+    "FORGOTTEN_SECONDS": "3",
+    "RETRY_SECONDS": "0.1",
+    "DRAIN_SECONDS": "5",
+    "TURN_SECONDS": "20",
+}
+NO_LIMITS = {
+    "CAIRN_LIMITS__WEBHOOK_PER_SECOND": "0",
+    "CAIRN_LIMITS__CHAT_PER_SECOND": "0",
+    "CAIRN_LIMITS__SESSIONS_PER_MINUTE": "0",
+}
+
+_UNFINISHED = """
+SELECT direction, status, starts, attempts, text FROM app.messages
+WHERE (direction = 'in' AND status = 'pending') OR status IN ('queued', 'sending') LIMIT 3
+"""
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    process: Process
+    url: str
+
+
+@dataclass(kw_only=True)
+class Stage:
+    runtime: Runtime
+    urls: DatabaseUrls
+    settings: Settings
+    creator_id: UUID
+    telegram: Account
+    web: Account
+    emulator: TelegramEmulator
+    nursery: Nursery
+    client: httpx.AsyncClient
+    started: list[Process] = field(default_factory=list)
+
+    # --- processes
+
+    async def start_worker(self, failpoint: str = "", **changes: str) -> Process:
+        """A `cairn worker`, ready; `changes` are settings of its group."""
+        process = await self._start("worker", failpoint=failpoint, changes=changes)
+        await process.ready()
+        return process
+
+    async def start_gateway(self, failpoint: str = "") -> Gateway:
+        process = await self._start("serve", "--port", "0", failpoint=failpoint)
+        return Gateway(process=process, url=await process.ready())
+
+    async def _start(
+        self, *argv: str, failpoint: str = "", changes: dict[str, str] | None = None
+    ) -> Process:
+        process = await self.nursery.start(*argv, env=self.environment(failpoint, changes or {}))
+        self.started.append(process)
+        return process
+
+    def environment(self, failpoint: str = "", changes: dict[str, str] | None = None) -> dict[str, str]:
+        """Of a process: this test's engines, short times, no limits."""
+        s = self.settings
+        assert s.database.dispatch_url and s.redis.url and s.secret_keys
+        env = {
+            "PATH": os.environ["PATH"],
+            "CAIRN_DATABASE__URL": self.urls.app,
+            "CAIRN_DATABASE__DISPATCH_URL": self.urls.dispatch,
+            "CAIRN_REDIS__URL": s.redis.url.get_secret_value(),
+            "CAIRN_CHROMA__URL": str(s.chroma.url),
+            "CAIRN_OLLAMA__HOST": s.ollama.host,
+            "CAIRN_SECRET_KEYS": s.secret_keys.get_secret_value(),
+            "CAIRN_EXTRA_PATHS": str(EXTRA),
+            **NO_LIMITS,
+            **{f"CAIRN_WORKER__{k.upper()}": v for k, v in (WORKER | (changes or {})).items()},
+        }
+        return env | ({"CAIRN_FAILPOINT": failpoint} if failpoint else {})
+
+    async def stop(self) -> None:
+        for process in self.started:
+            await process.kill()
+
+    # --- what is true
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows as the superuser sees them."""
+        connection = await asyncpg.connect(self.urls.admin, timeout=5)
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+    async def quiet(self, timeout: float = QUIET_SECONDS) -> None:
+        """Wait until everything accepted is answered, and every answer sent or given up."""
+
+        async def is_quiet() -> bool:
+            return not await self.fetch(_UNFINISHED)
+
+        try:
+            await eventually(is_quiet, timeout=timeout)
+        except AssertionError:
+            left = [dict(row) for row in await self.fetch(_UNFINISHED)]
+            tails = "\n\n".join(f"{p.log.name}: {p.tail()[-1500:]}" for p in self.started[-4:])
+            raise AssertionError(f"not quiet after {timeout} s: {left}\n{tails}") from None
+
+    async def uncertain(self) -> list[asyncpg.Record]:
+        return await self.fetch(
+            "SELECT id, text, parts_sent, conversation_id FROM app.messages"
+            " WHERE status = 'uncertain' ORDER BY id"
+        )
