@@ -17,7 +17,7 @@ from shared.errors import ConfigurationError
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 # How a channel whose buttons carry few bytes names a choice: its message, and which of them.
-_CHOICE = re.compile(r"^choice:([0-9a-f-]{36}):(\d{1,3})$")
+_CHOICE = re.compile(r"^choice:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,3})$")
 # Buttons can be forged: only choices offered in this very conversation count.
 _OFFERED = """
 SELECT payload -> 'choices' FROM app.messages

@@ -1,7 +1,6 @@
 """Leases: one holder, kept by a heartbeat, fenced by an epoch, handed back unfinished."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,10 +16,10 @@ SECONDS = 0.6
 
 
 @pytest.fixture
-async def conversation_id(learner: Learner) -> AsyncIterator[UUID]:
+async def conversation_id(learner: Learner) -> UUID:
     """A conversation with a message that waits."""
     await learner.says("/help")
-    yield await learner.conversation_id()
+    return await learner.conversation_id()
 
 
 async def acquire(app: App, conversation_id: UUID, seconds: float = 30) -> Lease | None:
