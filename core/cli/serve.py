@@ -12,7 +12,7 @@ from migrations import runner
 from shared import telemetry
 from shared.errors import ConfigurationError
 from shared.settings import Settings, load_settings
-from shared.tenancy import check_schema, refuse_strong_role
+from shared.tenancy import audit_catalog, check_schema, refuse_strong_role
 
 
 def serve(
@@ -48,10 +48,16 @@ def _production_settings() -> Settings:
 
 
 async def check_boot(runtime: Runtime) -> None:
-    """Refuse to run as a role that row level security doesn't bind, or on another schema."""
+    """Refuse to run as a role row level security doesn't bind, or on a schema that was tampered."""
     async with runtime.database.lookup() as connection:
         await refuse_strong_role(connection)
         await check_schema(connection, runner.head())
+        problems = await audit_catalog(connection)
+    if problems:
+        raise ConfigurationError(f"isolation is broken: {problems[0]}; see `cairn doctor`")
+    async with runtime.database.dispatch() as connection:
+        mend = "connect as cairn_dispatch in CAIRN_DATABASE__DISPATCH_URL"
+        await refuse_strong_role(connection, may_join=(), mend=mend)
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:

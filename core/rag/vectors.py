@@ -145,7 +145,7 @@ class ChromaVectors:
     async def ping(self) -> None:
         """Raises VectorsUnavailable when Chroma doesn't answer; past the breaker, for health."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._query_seconds):
                 client = await self._connected()
                 await client.heartbeat()
         except (*OUTAGES, ChromaError) as error:
