@@ -169,9 +169,12 @@ class LiveBus:
         assert self._redis is not None  # noqa: S101 - `_begin` starts us only with a client
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             self._pubsub = pubsub
-            # A channel of our own keeps the connection subscribed when nobody reads.
-            await pubsub.subscribe("cairn:live", *self._readers)
+            wanted = set(self._readers)
+            await pubsub.subscribe(keys.IDLE, *wanted)
             self._connected = True
+            # Readers that came while we were connecting; from here on they subscribe themselves.
+            if late := set(self._readers) - wanted:
+                await pubsub.subscribe(*late)
             self._wake_all()
             while self._connected:
                 message = await pubsub.get_message(timeout=1.0)

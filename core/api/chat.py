@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from core.api.chat_access import Chat, ChatDep, VisitorDep, open_chat
@@ -17,6 +17,7 @@ from core.api.visitors import bearer_token, read_old_token, sign_in
 from core.channels import Address, InboundRequest, Sender
 from core.runtime import Runtime
 from shared.errors import InvalidInput, NotFound, PayloadTooLarge
+from shared.failpoints import failpoint
 from shared.utils.clock import utc_now
 from shared.utils.ids import new_id
 from shared.utils.text import is_blank
@@ -70,6 +71,7 @@ class ChatConfig(Body):
     route_key: str
     name: str
     bot: str
+    greeting: str
     suggestions: list[str]
     max_text: int = MAX_TEXT
 
@@ -100,6 +102,7 @@ async def read_chat_config(
         route_key=route_key,
         name=record.name,
         bot=record.bot,
+        greeting=bot.greeting if bot else "",
         suggestions=list(bot.suggestions) if bot else [],
     )
 
@@ -137,11 +140,17 @@ async def create_chat_session(
 
 @router.post("/chat/{route_key}/messages", status_code=202)
 async def send_chat_message(
-    chat: ChatDep, visitor: VisitorDep, runtime: RuntimeDep, body: NewMessage
+    chat: ChatDep,
+    visitor: VisitorDep,
+    runtime: RuntimeDep,
+    body: NewMessage,
+    background: BackgroundTasks,
 ) -> AcceptedMessage:
     """Take a message in, once for each `id`. 202 means: it is stored and will be answered."""
     _check_text(body)
     await chat.limit_messages(runtime, visitor)
+    await failpoint("after-verify")
+    background.add_task(failpoint, "after-2xx")
     shape = body.model_dump(mode="json", exclude_none=True)
     return AcceptedMessage(id=body.id, seq=await _accept(runtime, chat, visitor.id, shape))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from core.accounts import ChannelRecord
-from core.api.deps import RuntimeDep
+from core.api.deps import RuntimeDep, check_route_key
 from core.api.origins import check_origin
 from core.api.visitors import (
     OWN_PAGE,
@@ -62,7 +62,7 @@ async def open_chat(request: Request, runtime: Runtime, route_key: str) -> Chat:
     adapter = runtime.channels.get(WEB)
     if adapter is None:
         raise NotFound
-    record = await runtime.accounts.by_route(WEB, route_key)
+    record = await runtime.accounts.by_route(WEB, check_route_key(route_key))
     cors_headers = check_origin(
         request.headers.get("origin"),
         host=request.headers.get("host", ""),

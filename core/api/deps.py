@@ -1,5 +1,6 @@
 """What routes are handed: the runtime, the creator behind an API key, a session bound to it."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.runtime import Runtime
 from shared.cache import keys
 from shared.database import DatabaseManager
-from shared.errors import Forbidden, QuotaExceeded, Unauthorized
+from shared.errors import Forbidden, NotFound, QuotaExceeded, Unauthorized
 from shared.security import api_key_prefix, verify_api_key
 
 KEY_CACHE_SECONDS = 0.8  # a revoked key stops working within a second
 TOUCH_SECONDS = 60.0
 MAX_CACHED_KEYS = 10_000
+_ROUTE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _KEY_NAMES = frozenset(("api_key", "apikey", "key", "token", "access_token", "authorization"))
 
 _bearer = HTTPBearer(auto_error=False, description="an API key of a creator")
@@ -30,6 +32,13 @@ def get_runtime(request: Request) -> Runtime:
 
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+
+
+def check_route_key(route_key: str) -> str:
+    """Raise NotFound for what no route key can be: the database would choke on some of it."""
+    if not _ROUTE_KEY.fullmatch(route_key):
+        raise NotFound
+    return route_key
 
 
 @dataclass(frozen=True, kw_only=True)

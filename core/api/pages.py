@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, Response
 
 from core.api.chat_access import WEB
-from core.api.deps import RuntimeDep
+from core.api.deps import RuntimeDep, check_route_key
 from core.api.origins import allowed_origins
 from core.runtime import Runtime
 from shared.errors import NotFound
@@ -54,7 +54,7 @@ async def read_embedded_page(
     route_key = channel or runtime.settings.default_channel
     if not route_key:
         raise NotFound
-    record = await runtime.accounts.by_route(WEB, route_key)
+    record = await runtime.accounts.by_route(WEB, check_route_key(route_key))
     ancestors = ["'self'", *allowed_origins(record.account)]
     return _file(
         runtime,

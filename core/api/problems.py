@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 import structlog
+from asyncpg import PostgresError
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +21,8 @@ from shared.errors import AppError, Conflict, InvalidInput, QuotaExceeded, Unava
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# lock timeout, statement timeout, deadlock, serialization failure: a repeat may well succeed
+_BUSY_STATES = frozenset(("55P03", "57014", "40P01", "40001"))
 _CODES = {
     400: "bad_request",
     401: "unauthorized",
@@ -107,6 +110,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(IntegrityError, _integrity_error)
+    app.add_exception_handler(DBAPIError, _orm_error)
+    app.add_exception_handler(PostgresError, _driver_error)
 
 
 async def _app_error(_request: Request, error: Exception) -> Response:
@@ -117,6 +122,19 @@ async def _app_error(_request: Request, error: Exception) -> Response:
 async def _integrity_error(_request: Request, _error: Exception) -> Response:
     # The driver's text carries key values, so it is not passed on.
     return from_error(Conflict())
+
+
+async def _driver_error(_request: Request, error: Exception) -> Response:
+    if getattr(error, "sqlstate", None) in _BUSY_STATES:
+        return from_error(Unavailable("the database is busy", retry_after=1))
+    raise error
+
+
+async def _orm_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)  # noqa: S101 - registered for this class only
+    if getattr(error.orig, "sqlstate", None) in _BUSY_STATES:
+        return from_error(Unavailable("the database is busy", retry_after=1))
+    raise error
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

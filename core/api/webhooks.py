@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from core.accounts import ChannelRecord
-from core.api.deps import RuntimeDep
+from core.api.deps import RuntimeDep, check_route_key
 from core.channels import InboundRequest, Parsed, Reply
 from core.runtime import Runtime
 from shared import telemetry
@@ -34,7 +34,7 @@ async def receive_webhook(
     adapter = runtime.channels.get(channel)
     if adapter is None:
         raise NotFound
-    record = await runtime.accounts.by_route(channel, route_key)
+    record = await runtime.accounts.by_route(channel, check_route_key(route_key))
     inbound = _inbound(request, body, runtime.settings.public_base_url)
     await adapter.verify(inbound, record.account)
     parsed = adapter.parse(inbound, record.account)

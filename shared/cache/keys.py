@@ -3,6 +3,10 @@
 from uuid import UUID
 
 
+# Keeps a pub/sub connection subscribed while nobody reads; carries nothing.
+IDLE = "cairn:idle"
+
+
 def live(creator_id: UUID, conversation_id: UUID) -> str:
     """The channel on which a conversation's wake-ups and deltas travel."""
     return f"{creator_id}:live:{conversation_id}"

@@ -1,6 +1,7 @@
 """The web chat: sessions, messages once each, bad input refused with a clear problem."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -114,12 +115,10 @@ async def test_a_malformed_body_is_refused(visitor: Visitor, content: bytes) -> 
 
 
 async def test_nul_and_lone_surrogates_are_made_storable(visitor: Visitor) -> None:
-    content = '{"id": "%s", "text": "a\\u0000b\\ud800c"}' % uuid4()
+    content = json.dumps({"id": str(uuid4()), "text": "a\x00b\ud800c"})
     headers = visitor.headers | {"Content-Type": "application/json"}
     path = f"/chat/{visitor.route}/messages"
-    assert (
-        await visitor.client.post(path, content=content, headers=headers)
-    ).status_code == 202
+    assert (await visitor.client.post(path, content=content, headers=headers)).status_code == 202
     assert [m["text"] for m in await visitor.messages()] == ["ab\ufffdc"]
 
 
@@ -128,7 +127,7 @@ async def test_nul_and_lone_surrogates_are_made_storable(visitor: Visitor) -> No
 async def test_without_a_valid_token_there_is_nothing(
     client: httpx.AsyncClient, ada: Tenant, path: str, token: str
 ) -> None:
-    headers = {"Authorization": f"Bearer {token}".encode()} if token else {}
+    headers = {b"Authorization": f"Bearer {token}".encode()} if token else {}
     response = await client.get(f"/chat/{ada.route}/{path}", headers=headers)
     assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
 

@@ -48,9 +48,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def streaming(
-    base_url: str, visitor: Visitor, **headers: str
-) -> AsyncIterator[Stream]:
+async def streaming(base_url: str, visitor: Visitor, **headers: str) -> AsyncIterator[Stream]:
     url = f"{base_url}/chat/{visitor.route}/events"
     async with (
         httpx.AsyncClient(timeout=20) as client,
@@ -156,9 +154,7 @@ async def test_a_stream_ends_when_its_token_expires(
     runtime: Runtime, visitor: Visitor, base_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visitors, "TOKEN_LIFE", timedelta(seconds=3))
-    renewed = await visitor.client.post(
-        f"/chat/{visitor.route}/sessions", headers=visitor.headers
-    )
+    renewed = await visitor.client.post(f"/chat/{visitor.route}/sessions", headers=visitor.headers)
     visitor.token = renewed.json()["token"]
     async with streaming(base_url, visitor) as stream:
         await eventually(lambda: stream.is_over, timeout=8)

@@ -233,6 +233,7 @@ async def test_a_revoked_key_stops_working(ada: Tenant, connect: Connect) -> Non
     second = connect(Authorization=f"Bearer {made['key']}")
     assert (await second.get("/api/v1/usage")).status_code == 200
     assert (await ada.api.delete(f"/api/v1/api-keys/{made['id']}")).status_code == 204
+
     async def is_refused() -> bool:
         return (await second.get("/api/v1/usage")).status_code == 401
 

@@ -134,9 +134,7 @@ async def test_an_unknown_route_is_not_found(client: httpx.AsyncClient, path: st
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-async def test_a_route_of_another_type_is_not_found(
-    client: httpx.AsyncClient, ada: Tenant
-) -> None:
+async def test_a_route_of_another_type_is_not_found(client: httpx.AsyncClient, ada: Tenant) -> None:
     response = await client.post(f"/webhooks/telegram/{ada.route}", json=update(), headers=SIGNED)
     assert response.status_code == 404
 
