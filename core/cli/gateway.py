@@ -50,9 +50,10 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Answer requests while the block runs; then finish those in flight."""
+    app = create_app(runtime)
     server = _Server(
         uvicorn.Config(
-            create_app(runtime),
+            app,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
@@ -67,6 +68,7 @@ async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[No
     try:
         yield
     finally:
+        app.state.streams.close_all()
         server.should_exit = True
         await task
 
