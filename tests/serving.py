@@ -19,9 +19,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, *, lifespan: str = "auto") -> AsyncIterator[str]:
-    """`async with serving(app) as base_url:` runs uvicorn in this loop on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Any, *, lifespan: str = "auto", port: int = 0) -> AsyncIterator[str]:
+    """`async with serving(app) as base_url:` runs uvicorn in this loop, on a free port by default."""
+    listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,
         log_config=None,

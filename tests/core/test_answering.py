@@ -1,0 +1,221 @@
+"""Answers with a language model that misbehaves: the turn still ends in time, with its sources."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from core.dialogue.answering import REFUSAL
+from core.llm.emulator import FaultKind, OllamaEmulator
+from core.llm.emulator.models import CHAT_MODEL
+from core.llm.prompts import UNKNOWN
+from core.runtime import open_runtime
+from shared.settings import OllamaSettings, Settings
+from tests.apps import App, Person, quick, working
+from tests.learners import new_school
+from tests.serving import serving
+from tests.waiting import eventually
+
+QUESTION = "How do I start a habit that sticks?"
+TURN_SECONDS = 5.0
+NOTES = {
+    "Habits": "To start a habit that sticks, tie it to something you do every day already. "
+    "A habit sticks when its first step takes less than two minutes.",
+    "Sleep": "Adults need seven to nine hours of sleep. A dark and cool room helps you to sleep.",
+}
+
+
+@dataclass(kw_only=True)
+class Classroom:
+    app: App
+    ollama: OllamaEmulator
+    person: Person
+    streamed: list[dict[str, Any]] = field(default_factory=list)
+
+    async def asks(self, question: str = QUESTION) -> Any:
+        """The stored answer, and what was streamed of it on the way."""
+        self.streamed.clear()
+        await self.person.says(question)
+        rows = await self.app.fetch(
+            "SELECT * FROM app.messages WHERE creator_id = $1 AND direction = 'out'"
+            " ORDER BY created_at DESC, seq DESC LIMIT 1"
+        )
+        return rows[0]
+
+    @property
+    def deltas(self) -> str:
+        return "".join(e["text"] for e in self.streamed if e["event"] == "delta")
+
+    @property
+    def events(self) -> list[str]:
+        return [event["event"] for event in self.streamed]
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Collect what an open page would be shown."""
+        assert self.person.conversation_id is not None
+        live = self.app.runtime.live
+        async with live.subscribe(self.app.creator_id, self.person.conversation_id) as shown:
+            await eventually(lambda: shown.is_live)
+
+            async def collect() -> None:
+                async for event in shown:
+                    self.streamed.append(event)
+
+            task = asyncio.create_task(collect())
+            yield
+            await eventually(lambda: "changed" in self.events[1:])
+            task.cancel()
+
+
+def with_ollama(settings: Settings, host: str) -> Settings:
+    changed = quick(settings)
+    return changed.model_copy(
+        update={
+            "ollama": OllamaSettings(
+                host=host,
+                connect_seconds=1.0,
+                first_token_seconds=1.0,
+                between_tokens_seconds=0.6,
+                total_seconds=4.0,
+            ),
+            "worker": changed.worker.model_copy(update={"turn_seconds": TURN_SECONDS}),
+        }
+    )
+
+
+@pytest.fixture
+async def classroom(settings: Settings) -> AsyncIterator[Classroom]:
+    """A school with two notes, whose embeddings need no server and whose chat model does."""
+    ollama = OllamaEmulator(models=(CHAT_MODEL,))
+    async with (
+        serving(ollama.app) as host,
+        open_runtime(with_ollama(settings, host)) as runtime,
+        new_school(runtime) as app,
+        working(runtime),
+    ):
+        for title, text in NOTES.items():
+            added = await runtime.knowledge.add_document(app.creator_id, title=title, text=text)
+            await runtime.knowledge.ingest(app.creator_id, added.id)
+        person = Person(app=app, account=await app.add_channel("web"))
+        await person.says("/help")
+        yield Classroom(app=app, ollama=ollama, person=person)
+        ollama.heal()
+        await eventually(lambda: ollama.active == 0 and ollama.waiting == 0)
+
+
+def cited_titles(answer: Any) -> list[str]:
+    return [citation["title"] for citation in answer["payload"]["citations"]]
+
+
+async def test_an_answer_streams_and_cites(classroom: Classroom) -> None:
+    async with classroom.watching():
+        answer = await classroom.asks()
+    assert answer["rung"] == "ollama"
+    assert answer["model"] == f"ollama/{CHAT_MODEL.name}" or CHAT_MODEL.name in answer["model"]
+    assert cited_titles(answer) == ["Habits"]
+    for citation in answer["payload"]["citations"]:
+        assert citation["quote"] in NOTES["Habits"]
+    assert classroom.events.count("delta") > 1
+    assert "restart" not in classroom.events
+    assert classroom.deltas.split() == answer["text"].split()
+    assert classroom.events[-1] == "changed"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "hang",
+        "stall",
+        "endless",
+        "garbage",
+        "not_an_object",
+        "missing_model",
+        "internal_error",
+        "busy",
+        "not_json",
+        "error_line",
+        "no_done",
+        "cut",
+        "drop",
+        "empty",
+    ],
+)
+async def test_whatever_the_model_does_the_answer_comes_in_time_with_its_source(
+    classroom: Classroom, fault: FaultKind
+) -> None:
+    classroom.ollama.keep_failing(fault)
+    began = time.monotonic()
+    answer = await classroom.asks()
+    assert time.monotonic() - began < TURN_SECONDS
+    assert len(classroom.ollama.requests_to("/api/chat")) >= 1
+    assert answer["rung"] == "extractive"
+    assert cited_titles(answer) == ["Habits"]
+    assert "two minutes" in answer["text"] or "every day" in answer["text"]
+    # It is asked again by itself, and answers as soon as it can.
+    classroom.ollama.heal()
+    assert (await classroom.asks())["rung"] == "ollama"
+
+
+async def test_what_was_streamed_of_a_broken_answer_is_withdrawn(classroom: Classroom) -> None:
+    classroom.ollama.fail_next("no_done")
+    async with classroom.watching():
+        answer = await classroom.asks()
+    assert answer["rung"] == "extractive"
+    assert "delta" in classroom.events
+    assert classroom.events.index("restart") > classroom.events.index("delta")
+
+
+async def test_a_model_that_keeps_failing_is_left_alone(classroom: Classroom) -> None:
+    classroom.ollama.keep_failing("internal_error")
+    for _ in range(5):
+        assert (await classroom.asks())["rung"] == "extractive"
+    assert 3 <= len(classroom.ollama.requests_to("/api/chat")) < 5
+
+
+async def test_what_cites_nothing_is_not_passed_on(classroom: Classroom) -> None:
+    classroom.ollama.say_next("Just believe in yourself!")
+    answer = await classroom.asks()
+    assert answer["rung"] == "extractive"
+    assert "believe" not in answer["text"]
+
+
+async def test_a_model_that_does_not_know_leads_to_a_refusal(classroom: Classroom) -> None:
+    classroom.ollama.say_next(UNKNOWN)
+    answer = await classroom.asks()
+    assert answer["rung"] == "refused"
+    assert answer["text"].startswith(REFUSAL)
+
+
+async def test_what_is_not_in_the_knowledge_is_refused_without_asking_a_model(
+    classroom: Classroom,
+) -> None:
+    answer = await classroom.asks("What is the capital of Mongolia?")
+    assert answer["rung"] == "refused"
+    assert answer["text"].startswith(REFUSAL)
+    assert answer["payload"]["citations"] == []
+    assert classroom.ollama.requests_to("/api/chat") == []
+
+
+async def test_ollama_that_starts_later_is_used_without_a_restart(
+    settings: Settings,
+) -> None:
+    """The host is away at first; then something answers on its port."""
+    ollama = OllamaEmulator(models=(CHAT_MODEL,))
+    async with serving(ollama.app) as host:
+        pass
+    async with open_runtime(with_ollama(settings, host)) as runtime, new_school(runtime) as app:
+        added = await runtime.knowledge.add_document(
+            app.creator_id, title="Habits", text=NOTES["Habits"]
+        )
+        await runtime.knowledge.ingest(app.creator_id, added.id)
+        async with working(runtime):
+            person = Person(app=app, account=await app.add_channel("web"))
+            assert (await person.says(QUESTION))[-1].rung == "extractive"
+            port = int(host.rsplit(":", 1)[1])
+            async with serving(ollama.app, port=port):
+                assert (await person.says(QUESTION))[-1].rung == "ollama"
