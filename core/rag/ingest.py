@@ -122,7 +122,8 @@ def prepare(document: DocumentText) -> list[NewChunk]:
 def _prepared(
     document: DocumentText, chunk: Chunk, content_hash: bytes, chunk_id: UUID
 ) -> NewChunk:
-    frequencies, length = weighted_terms(chunk.text, context(document.title, chunk.heading))
+    title = own_title(document.title, chunk.heading)
+    frequencies, length = weighted_terms(chunk.text, heading=chunk.heading, title=title)
     return NewChunk(
         id=chunk_id,
         ordinal=chunk.ordinal,
@@ -136,11 +137,9 @@ def _prepared(
     )
 
 
-def context(title: str, heading: str) -> str:
-    """What stands above a chunk: the title, unless the headings begin with it, and the headings."""
-    if not heading or heading.casefold().startswith(title.casefold()):
-        return heading or title
-    return f"{title}\n{heading}"
+def own_title(title: str, heading: str) -> str:
+    """The title, unless the headings begin with it and say it already."""
+    return "" if heading.casefold().startswith(title.casefold()) else title
 
 
 def _hash(title: str, chunk: Chunk) -> bytes:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from core.rag import gate, lexical
+from core.rag.chunk import SEPARATOR
 from core.rag.fusion import Candidate, fuse
 from core.rag.gate import Evidence, Verdict
-from core.rag.ingest import context
 from core.rag.lexical import LexicalMatch
 from core.rag.spaces import Spaces
-from core.rag.tokenize import terms
+from core.rag.tokenize import terms, words
 from core.rag.vectors import VectorHit, VectorStore, VectorStoreError, VectorsUnavailable
 from shared.database import DatabaseManager
 from shared.errors import ModelError
@@ -78,11 +78,13 @@ class Retriever:
         texts = await self._read(creator_id, [one.chunk_id for one in candidates[: k + SPARE]])
         # An id of another creator, or of a chunk that is gone, has no text here.
         readable = [one for one in candidates if one.chunk_id in texts]
-        best = _distinct(readable, texts)[: max(k, JUDGED)]
+        asked = words(query)
+        best = _distinct(_literal_first(readable, texts, asked), texts)[: max(k, JUDGED)]
         found = [_found(texts[one.chunk_id], one, match) for one in best]
+        is_literal = bool(found) and _asks(found[0].chunk, asked)
         return Retrieval(
             found=found[:k],
-            verdict=gate.judge(space, _evidence(readable, found, match)),
+            verdict=gate.judge(space, _evidence(readable, found, match), is_literal=is_literal),
             degraded=nearest.degraded or (space is None and match.chunks > 0),
         )
 
@@ -119,10 +121,22 @@ class Retriever:
 
 
 def _found(chunk: ChunkText, candidate: Candidate, match: LexicalMatch) -> Found:
-    words = frozenset(terms(f"{context(chunk.title, chunk.heading)}\n{chunk.text}"))
+    found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}")
     return Found(
-        chunk=chunk, candidate=candidate, coverage=lexical.coverage(match.idf_by_term, words)
+        chunk=chunk, candidate=candidate, coverage=lexical.coverage(match.idf_by_term, found)
     )
+
+
+def _asks(chunk: ChunkText, asked: Sequence[str]) -> bool:
+    """Whether a passage's own heading is the very question."""
+    return bool(asked) and words(chunk.heading.rpartition(SEPARATOR)[2]) == asked
+
+
+def _literal_first(
+    ranked: Sequence[Candidate], texts: Mapping[UUID, ChunkText], asked: Sequence[str]
+) -> list[Candidate]:
+    # Stop words tell "How can I sleep better?" from its neighbours, and neither ranking has them.
+    return sorted(ranked, key=lambda one: not _asks(texts[one.chunk_id], asked))
 
 
 def _distinct(ranked: Sequence[Candidate], texts: Mapping[UUID, ChunkText]) -> list[Candidate]:

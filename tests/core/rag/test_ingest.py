@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -75,12 +76,12 @@ async def test_a_new_version_of_a_source_keeps_the_chunks_that_did_not_change(
     knowledge: Knowledge, database: DatabaseManager, vectors: ChromaVectors, creator: UUID
 ) -> None:
     text = "\n\n".join(f"# Part {n}\n\n{paragraph}" for n, paragraph in enumerate(PARAGRAPHS))
-    source = {"title": "Long", "source_uri": "long.md"}
-    first = await knowledge.add_document(creator, text=text, **source)
+    add_version = partial(knowledge.add_document, creator, title="Long", source_uri="long.md")
+    first = await add_version(text=text)
     await knowledge.ingest(creator, first.id)
     before = await vectors.ids(creator, SPACE)
     changed = text.replace("Paragraph 7.", "Paragraph seven.")
-    second = await knowledge.add_document(creator, text=changed, **source)
+    second = await add_version(text=changed)
     assert (second.id, second.created, second.status) == (first.id, False, "pending")
     await knowledge.ingest(creator, first.id)
     await assert_consistent(database, vectors, creator)

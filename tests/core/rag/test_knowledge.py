@@ -30,7 +30,7 @@ async def counts(database: DatabaseManager, creator_id: UUID) -> dict[str, int]:
     tables = ("documents", "chunks", "postings", "stats")
     async with database.transaction(creator_id) as db:
         found = {
-            table: await db.fetchval(f"SELECT count(*) FROM app.knowledge_{table}")
+            table: await db.fetchval(f"SELECT count(*) FROM app.knowledge_{table}")  # noqa: S608
             for table in tables
         }
         found["embeddings"] = await db.fetchval("SELECT count(*) FROM app.chunk_embeddings")

@@ -26,7 +26,7 @@ async def search(database: DatabaseManager, creator_id: UUID, query: str) -> Lex
 
 
 def expected(term: str) -> list[float]:
-    indexed = [weighted_terms(text, title) for title, text in TEXTS.items()]
+    indexed = [weighted_terms(text, heading="", title=title) for title, text in TEXTS.items()]
     average = sum(length for _, length in indexed) / len(indexed)
     holding = [(terms[term], length) for terms, length in indexed if term in terms]
     idf = math.log(1 + (len(indexed) - len(holding) + 0.5) / (len(holding) + 0.5))

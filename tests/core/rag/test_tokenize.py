@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.rag.tokenize import HEADING_WEIGHT, terms, weighted_terms
+from core.rag.tokenize import HEADING_WEIGHT, TITLE_WEIGHT, terms, weighted_terms
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,10 @@ def test_a_word_has_at_most_64_letters() -> None:
 
 
 def test_words_of_the_heading_count_more() -> None:
-    frequencies, length = weighted_terms("sleep and sleep", "Sleep well")
-    assert frequencies == {"sleep": 2 + HEADING_WEIGHT, "well": HEADING_WEIGHT}
-    assert length == 4
+    frequencies, length = weighted_terms("sleep and sleep", heading="Sleep well", title="Night")
+    assert frequencies == {
+        "sleep": 2 + HEADING_WEIGHT,
+        "well": HEADING_WEIGHT,
+        "night": TITLE_WEIGHT,
+    }
+    assert length == 5
