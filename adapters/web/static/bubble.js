@@ -121,7 +121,8 @@ function failure(item, actions) {
   retry.addEventListener("click", () => actions.retry(item));
   const discard = element("button", { type: "button", class: "quiet" }, "Discard");
   discard.addEventListener("click", () => actions.discard(item));
-  return [element("span", { class: "reason" }, item.reason ?? ""), retry, discard];
+  const reason = element("span", { class: "reason" }, item.reason ?? "");
+  return [reason, element("span", { class: "remedies" }, retry, discard)];
 }
 
 export function emptyCard(config, onSuggestion) {

@@ -15,7 +15,7 @@ import { startTheme } from "./theme.js";
 import { View } from "./view.js";
 
 class Chat {
-  constructor(config) {
+  constructor(config, embed) {
     this.config = config;
     this.storage = new Storage(config.route_key);
     this.client = new ChatClient(config.route_key, this.storage);
@@ -24,7 +24,8 @@ class Chat {
     this.panel = new SourcePanel(byId("source"), this.client);
     this.view = new View(this.store, config, this.actions());
     this.composer = new Composer(byId("composer"), this.storage, (text) => this.say({ text }));
-    this.embed = new Embed({ onOpen: () => this.composer.focusUnlessTouch() });
+    this.embed = embed;
+    this.embed.onOpen = () => this.composer.focusUnlessTouch();
     this.outbox = new Outbox(this.client, this.storage, {
       onSent: (id, seq) => this.store.mark(id, { seq, state: "sent", reason: undefined }),
       onState: (id, state, reason) => this.store.mark(id, { state, reason }),
@@ -57,13 +58,7 @@ class Chat {
     this.client.onConversation = () => this.startOver();
     this.outbox.entries().forEach((entry) => this.store.expect(entry));
     if (!this.embed.isFramed) this.composer.focusUnlessTouch();
-    byId("close-chat").addEventListener("click", () => this.embed.close());
-    document.addEventListener("keydown", (event) => this.onKey(event));
     return this.connection.start();
-  }
-
-  onKey(event) {
-    if (event.key === "Escape" && !event.defaultPrevented && this.embed.isFramed) this.embed.close();
   }
 
   /** Everything said before, once; after that the event stream resumes by itself. */
@@ -177,13 +172,15 @@ function configFor(routeKey, config) {
 }
 
 async function main() {
+  const embed = new Embed(); // listens before anything is awaited: the widget greets at once
+  embed.closeWith(byId("close-chat"));
   startTheme(byId("theme"));
   byId("face").append(cairn());
   try {
     const config = await loadConfig(new URLSearchParams(location.search).get("channel"));
     document.title = config.name;
     byId("name").textContent = config.name;
-    await new Chat(config).start();
+    await new Chat(config, embed).start();
   } catch (error) {
     byId("fatal").hidden = false;
     byId("fatal-text").textContent = fatalText(error);

@@ -23,7 +23,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Settings of a channel: {route_key, name, greeting, bot, suggestions?}. */
+/** What a page needs before it opens a session: {route_key, name, bot, suggestions?, greeting?}. */
 export async function fetchConfig(routeKey) {
   const query = routeKey ? `?channel=${encodeURIComponent(routeKey)}` : "";
   return readJson(await checked(await timedFetch(`/chat/config${query}`, {})));
@@ -60,8 +60,9 @@ export class ChatClient {
   async createSession(staleToken) {
     const current = this.session;
     if (current && current.token !== staleToken) return current; // another tab was faster
+    const body = { visitor: { locale: navigator.language } };
     const headers = staleToken ? { Authorization: `Bearer ${staleToken}` } : {};
-    const response = await this.post("/sessions", {}, headers);
+    const response = await this.post("/sessions", body, headers);
     const session = { ...(await readJson(response)), opened_at: Date.now() };
     this.storage.write("session", session);
     if (current && current.conversation_id !== session.conversation_id) this.onConversation();
@@ -74,7 +75,7 @@ export class ChatClient {
     while (true) {
       const page = await this.json(`/messages?after=${from}&limit=${PAGE_SIZE}`);
       items.push(...page.items);
-      if (!page.next_cursor || page.items.length === 0) return items;
+      if (page.items.length < PAGE_SIZE) return items;
       from = page.items.at(-1).seq;
     }
   }

@@ -5,14 +5,22 @@
  * hello first from the parent window is such a site; answers go to that origin and no other.
  */
 export class Embed {
-  constructor({ onOpen }) {
+  constructor() {
     this.parentOrigin = null;
     this.isOpen = window.parent === window;
     this.unread = 0;
-    this.onOpen = onOpen;
+    this.onOpen = () => {};
     window.addEventListener("message", (event) => this.onMessage(event));
     window.addEventListener("focus", () => this.clear());
     document.addEventListener("visibilitychange", () => this.clear());
+  }
+
+  /** Escape and the cross close the frame, unless something nearer took the key. */
+  closeWith(button) {
+    button.addEventListener("click", () => this.close());
+    window.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented) this.close();
+    });
   }
 
   get isFramed() {
