@@ -1,6 +1,7 @@
 """Words as the lexical index knows them: folded, without stop words, stemmed, of any script."""
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ _ACCENTS = re.compile(r"[\u0300-\u036f]+")
 # Scripts written without spaces: every two neighbouring characters are a term.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u1000-\u109f]+")
 _STEMMER = snowballstemmer.stemmer("english")
+_STEMMER_LOCK = threading.Lock()  # it keeps the word in itself while it works
 
 STOP_WORDS = frozenset("""
 a about above after again against all also am an and any are aren't as at be because been before
@@ -75,7 +77,13 @@ def _terms_of(word: str) -> tuple[str, ...]:
     if _UNSPACED.search(word):
         return _bigrams(word)
     word = word[:MAX_TERM_LENGTH]
-    return (_STEMMER.stemWord(word),) if word.isascii() else (word.replace("'", ""),)
+    return (_stem(word),) if word.isascii() else (word.replace("'", ""),)
+
+
+def _stem(word: str) -> str:
+    with _STEMMER_LOCK:
+        stem: str = _STEMMER.stemWord(word)
+        return stem
 
 
 def _bigrams(word: str) -> tuple[str, ...]:

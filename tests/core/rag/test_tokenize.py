@@ -1,5 +1,8 @@
 """Terms: one spelling for what means the same, in any script."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from core.rag.tokenize import HEADING_WEIGHT, TITLE_WEIGHT, terms, weighted_terms
@@ -37,3 +40,16 @@ def test_words_of_the_heading_count_more() -> None:
         "night": TITLE_WEIGHT,
     }
     assert length == 5
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    # Words no other test has seen: what is cached is not stemmed again.
+    texts = [" ".join(f"threadings{n}x{m}ing" for m in range(200)) for n in range(40)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(terms, texts))
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == [[f"threadings{n}x{m}" for m in range(200)] for n in range(40)]
