@@ -1,44 +1,62 @@
-"""The `cairn` command: its sub-commands, and errors as one plain line and a code."""
+"""The `cairn` command: its sub-commands, errors as one plain line and a code."""
 
+import importlib
 import sys
 
 import typer
 
-from core.cli import channels, chat, creators, dead, dev, doctor, ingest, migrate, serve
-from shared.embedded import EngineError
 from shared.errors import AppError, ConfigurationError, Unavailable
 
+EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
-app = typer.Typer(
-    name="cairn",
-    help="Cairn: a chat bot for coaching that answers from what you know and loses nothing.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("dev")(dev.dev)
-app.command("serve")(serve.serve)
-app.command("worker")(serve.worker)
-app.command("migrate")(migrate.migrate)
-app.command("doctor")(doctor.doctor)
-app.command("chat")(chat.chat)
-app.command("ingest")(ingest.ingest)
-app.add_typer(dead.app, name="dead")
-app.add_typer(creators.app, name="creators")
-app.add_typer(channels.app, name="channels")
+# What `cairn --help` shows. Each name is a module beside this one with a typer `app`.
+COMMANDS = {
+    "dev": "Run all of Cairn on this machine, with engines of its own.",
+    "serve": "Run one gateway against engines by address.",
+    "worker": "Run one worker against engines by address.",
+    "migrate": "Bring the database to the newest schema.",
+    "doctor": "Say what is wrong and how to mend it.",
+    "chat": "Talk to a bot in the terminal.",
+    "ingest": "Read files or folders into a creator's knowledge.",
+    "dead": "Messages that could not be answered: list, show, retry, drop.",
+    "creators": "Add, list, suspend and wake creators.",
+    "channels": "Connect and list channels, rotate the keys.",
+}
+
+
+USAGE = """Usage: cairn COMMAND [OPTIONS]
+
+Cairn: a chat bot for coaching that answers from what you know and loses nothing.
+
+{commands}
+
+`cairn COMMAND --help` tells more."""
 
 
 def main() -> None:
     """Entry point. Errors of ours end in one line on standard error, never in a traceback."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name not in COMMANDS:
+        sys.exit(_help(name))
     try:
-        app(standalone_mode=True)
+        # Imported when it is asked for: `cairn migrate` needs no chat platform.
+        command = importlib.import_module(f"core.cli.{name}").app
+        command(args=arguments, prog_name=f"cairn {name}")
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except AppError as error:
         typer.echo(_line(error), err=True)
         sys.exit(_exit_code(error))
+
+
+def _help(name: str) -> int:
+    if name not in ("--help", "-h", "help"):
+        typer.echo(f"cairn: there is no command {name!r}; `cairn --help` lists them", err=True)
+        return EXIT_USAGE
+    typer.echo(USAGE.format(commands="\n".join(f"  {n:<10}{t}" for n, t in COMMANDS.items())))
+    return 0
 
 
 def _line(error: AppError) -> str:
@@ -49,4 +67,5 @@ def _line(error: AppError) -> str:
 def _exit_code(error: AppError) -> int:
     if isinstance(error, ConfigurationError):
         return error.exit_code
-    return EXIT_UNAVAILABLE if isinstance(error, EngineError | Unavailable) else 1
+    code: int = getattr(error, "exit_code", EXIT_UNAVAILABLE)
+    return code if isinstance(error, Unavailable) or hasattr(error, "exit_code") else 1

@@ -15,7 +15,12 @@ from core.creators import creator_ids
 from core.credentials import rotate_credentials
 from shared.errors import InvalidInput
 
-app = typer.Typer(help="Connect and list channels.", no_args_is_help=True)
+app = typer.Typer(
+    help="Connect and list channels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 Creator = Annotated[UUID, typer.Option("--creator", help="The creator's id.")]
 
 _LIST = """

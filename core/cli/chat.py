@@ -38,7 +38,10 @@ SELECT EXISTS (SELECT FROM app.messages WHERE creator_id = $1 AND conversation_i
                AND direction = 'in' AND status = 'pending')
 """
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def chat(
     creator: Annotated[
         UUID, typer.Option("--creator", help="The creator's id; the demo creator if not given.")

@@ -12,7 +12,12 @@ from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
 from core.creators import CreatorSummary, NewCreator, add_creator, list_creators, set_status
 from shared.errors import NotFound
 
-app = typer.Typer(help="Add, list, suspend and wake creators.", no_args_is_help=True)
+app = typer.Typer(
+    help="Add, list, suspend and wake creators.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

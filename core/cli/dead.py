@@ -14,7 +14,12 @@ from core.creators import creator_ids
 from core.runtime import Runtime
 from shared.errors import NotFound
 
-app = typer.Typer(help="Messages that could not be answered.", no_args_is_help=True)
+app = typer.Typer(
+    help="Messages that could not be answered.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 _LIST = """
 SELECT id, conversation_id, kind, error_code, starts, failures, created_at FROM app.messages

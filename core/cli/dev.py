@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from core.cli.boot import check_boot
 from core.cli.context import (
     DEFAULT_DATA_DIR,
     DataDir,
@@ -17,8 +18,8 @@ from core.cli.context import (
     prepare_database,
     write_private,
 )
-from core.cli.gateway import address, bind, on_stop_signal, serving
-from core.cli.serve import check_boot
+from core.cli.gateway import address, bind, serving
+from core.cli.signals import on_stop_signal
 from core.files import ingest_file
 from core.runtime import Runtime, open_runtime
 from core.seed import DEMO_CREATOR, Demo, handbook, seed_demo
@@ -33,7 +34,10 @@ LOG_FILE = "cairn.log"
 
 console = Console(highlight=False)
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks one.")] = 8000,

@@ -35,7 +35,10 @@ FROM app.messages WHERE creator_id = $1
   AND status IN ('dead', 'uncertain', 'failed', 'undelivered')
 """
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def doctor(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Check engines, schema, isolation, keys, models and what waits for attention."""
     if not asyncio.run(_examine(data_dir)):

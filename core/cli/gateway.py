@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
@@ -71,10 +70,3 @@ async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[No
         app.state.streams.close_all()
         server.should_exit = True
         await task
-
-
-def on_stop_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on Ctrl-C and SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)

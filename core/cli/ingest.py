@@ -16,7 +16,10 @@ from shared.errors import InvalidInput
 
 SUFFIXES = (".md", ".markdown", ".txt")
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Markdown or text files, or folders.")],
     creator: Annotated[

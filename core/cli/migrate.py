@@ -13,7 +13,10 @@ from shared.database import CONNECTION_LOST, driver_url
 from shared.errors import ConfigurationError, Unavailable
 from shared.settings import load_settings
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def migrate(
     bootstrap: Annotated[
         bool,
