@@ -194,6 +194,8 @@ async def _accept(db: PgConnection, creator_id: UUID, new: NewDocument) -> Docum
         return Document(id=new.id, status="pending", created=True)
     # Another request was quicker with the same content.
     known = known or await knowledge.find_by_content(db, creator_id, new.content_hash)
+    if known is not None and known.status == "failed":
+        known = await knowledge.retry_failed(db, creator_id, known.id) or known
     if known is None:
         raise InvalidInput("this source is being replaced; try again", code="source_busy")
     return Document(id=known.id, status=known.status, created=False)

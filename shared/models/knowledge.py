@@ -126,6 +126,22 @@ async def find_by_content(
     return _record(row)
 
 
+async def retry_failed(
+    db: PgConnection, creator_id: UUID, document_id: UUID
+) -> DocumentRecord | None:
+    """Let a failed document be tried again; None when it has not failed."""
+    row = await db.fetchrow(
+        f"""
+        UPDATE app.knowledge_documents
+        SET status = 'pending', error_code = NULL, error = NULL, updated_at = now()
+        WHERE creator_id = $1 AND id = $2 AND status = 'failed' RETURNING {_SUMMARY}
+        """,  # noqa: S608 - a constant list of columns
+        creator_id,
+        document_id,
+    )
+    return _record(row)
+
+
 async def replace_by_source(
     db: PgConnection, creator_id: UUID, new: NewDocument
 ) -> DocumentRecord | None:

@@ -10,6 +10,7 @@ from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
+from shared.models import knowledge as tables
 from tests.conftest import AddCreator
 from tests.core.rag.conftest import add
 
@@ -61,6 +62,18 @@ async def test_the_same_content_twice_is_one_document(knowledge: Knowledge, crea
     assert (first.created, again.created) == (True, False)
     assert first.id == again.id
     assert len(await knowledge.list_documents(creator)) == 1
+
+
+async def test_a_failed_document_is_tried_again_when_it_is_added_again(
+    knowledge: Knowledge, database: DatabaseManager, creator: UUID
+) -> None:
+    document = await knowledge.add_document(creator, title="Habits", text=HABITS)
+    async with database.transaction(creator) as db:
+        await tables.fail_document(db, creator, document.id, code="model_garbled", error="No.")
+    assert await knowledge.pending(creator) == []
+    again = await knowledge.add_document(creator, title="Habits", text=HABITS)
+    assert (again.id, again.status, again.created) == (document.id, "pending", False)
+    assert await knowledge.pending(creator) == [document.id]
 
 
 async def test_twins_added_at_once_are_one_document(knowledge: Knowledge, creator: UUID) -> None:
