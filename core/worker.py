@@ -47,6 +47,10 @@ class Worker:
             await self._work()
             for helper in helpers:
                 helper.cancel()
+        # Each holds a connection for its lock: the pool can't close before they have ended.
+        for listener in self._listening.values():
+            listener.cancel()
+        await asyncio.gather(*self._listening.values(), return_exceptions=True)
 
     def stop(self) -> None:
         """Take no new job. Safe to call from a signal handler, and twice."""

@@ -20,7 +20,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(app: Any, *, lifespan: str = "auto", port: int = 0) -> AsyncIterator[str]:
-    """`async with serving(app) as base_url:` runs uvicorn in this loop, on a free port by default."""
+    """`async with serving(app) as base_url:` runs uvicorn in this loop; port 0 is a free one."""
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         app,

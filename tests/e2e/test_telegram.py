@@ -110,7 +110,6 @@ async def test_a_tap_is_acknowledged_and_leads_on(stage: Stage) -> None:
     texts = await stage.answers(3)
     assert texts[-1].startswith("What would you like to achieve?")
     await eventually(lambda: len(stage.telegram.bot.answered) == 1)
-    assert stage.telegram.calls("sendChatAction")
 
 
 async def test_a_deep_link_brings_its_payload(stage: Stage) -> None:
