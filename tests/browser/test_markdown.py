@@ -79,7 +79,8 @@ SHOWN = {
     "source mark": ("so [1].", "<p>so [1].</p>"),
     "link": (
         "[a *b*](https://x.test/p?q=1)",
-        f'<p><a href="https://x.test/p?q=1" {LINK} title="https://x.test/p?q=1">a <em>b</em></a></p>',
+        f'<p><a href="https://x.test/p?q=1" {LINK} title="https://x.test/p?q=1">'
+        "a <em>b</em></a></p>",
     ),
     "bare address": (
         "at https://x.test/a_(b).",
@@ -147,9 +148,9 @@ HOSTILE = {
     "quotes in language": '```"onclick="window.hit=1\nx\n```',
     "nested quotes": ">>>>>>>>>>>>>>>>>>>>>>>> <img src=x onerror=window.hit=1>",
     "link in link": "[[a](https://good.test)](javascript:window.hit=1) [https://a.test](https://b.test)",
-    "html in code": "`<img src=x onerror=window.hit=1>`\n\n```html\n<script>window.hit=1</script>\n```",
-    "html in table": "|<img src=x onerror=window.hit=1>|b|\n|-|-|\n|<script>window.hit=1</script>|c|",
-    "style and frame": "<style>*{display:none}</style><iframe srcdoc='<script>hit</script>'></iframe>",
+    "html in code": "`<img src=x onerror=hit()>`\n\n```html\n<script>window.hit=1</script>\n```",
+    "html in table": "|<img src=x onerror=hit()>|b|\n|-|-|\n|<script>window.hit=1</script>|c|",
+    "style and frame": "<style>*{color:red}</style><iframe srcdoc='<script>hit</script>'></iframe>",
     "bare address with markup": 'https://x.test/<script>window.hit=1</script>"onclick=1',
     "prototype": "[x](__proto__) [constructor](constructor:alert)",
     "right to left": "\u202ehttps://x.test/\u202egnp.exe [\u202ex](https://x.test)",

@@ -1,4 +1,4 @@
-"""The page's parts that need no server: event streams, order of messages, offers, quotes, pauses."""
+"""The page's parts that need no server: event streams, order, offers, quotes, pauses, colours."""
 
 from typing import Any
 
@@ -176,3 +176,39 @@ async def test_only_text_that_can_be_read_is_sent(page: Page) -> None:
       return texts.map(isSendable);
     }""")
     assert answers == [True, False, False, False, True, False, True]
+
+
+CONTRAST = """(pairs) => {
+  const probe = document.createElement("p");
+  document.body.append(probe);
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const luminance = (name) => {
+    probe.style.color = `var(--${name})`;
+    canvas.fillStyle = getComputedStyle(probe).color;
+    canvas.fillRect(0, 0, 1, 1);
+    const linear = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) =>
+      value <= 10 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  return pairs.map(([over, under]) => {
+    const [dark, light] = [luminance(over), luminance(under)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  });
+}"""
+# WCAG 2.2 AA: 4.5 for text, 3 for what only marks the edge of a control.
+TEXT_PAIRS = [
+    (over, under)
+    for under in ("ground", "surface", "raised", "sunken")
+    for over in ("ink", "soft", "accent-strong", "danger")
+] + [("own-ink", "own"), ("on-accent", "accent"), ("warn-ink", "warn"), ("mark-ink", "mark")]
+EDGE_PAIRS = [("edge", "ground"), ("edge", "surface"), ("accent", "ground"), ("accent", "surface")]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_colours_keep_their_contrast(page: Page, theme: str) -> None:
+    await page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+    pairs = TEXT_PAIRS + EDGE_PAIRS
+    ratios = await page.evaluate(CONTRAST, pairs)
+    least = [4.5] * len(TEXT_PAIRS) + [3.0] * len(EDGE_PAIRS)
+    weak = {pair: r for pair, r, low in zip(pairs, ratios, least, strict=True) if r < low}
+    assert weak == {}
