@@ -1,6 +1,5 @@
 """The live bus: bounded for slow readers, silent and quick without Redis, whole again after it."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -109,9 +108,12 @@ async def test_publishing_costs_nothing_while_redis_is_away(closed_port: int) ->
     client = open_redis(RedisSettings(url=SecretStr(f"redis://127.0.0.1:{closed_port}")))
     assert client is not None
     bus = LiveBus(client)
+    await bus.publish(new_id(), new_id(), DELTA)  # finds out, and opens the breaker
     started = time.monotonic()
-    await asyncio.gather(*(bus.publish(new_id(), new_id(), DELTA) for _ in range(200)))
-    assert time.monotonic() - started < 0.6
+    for _ in range(1000):
+        await bus.publish(new_id(), new_id(), DELTA)
+    # Trying each time would take seconds; a second try after a while is part of the deal.
+    assert time.monotonic() - started < 1.5
     with pytest.raises(ConnectionError):
         await bus.ping()
     await client.aclose()

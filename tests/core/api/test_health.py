@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.core.api.conftest import Connect, Tenant
+from tests.waiting import eventually
 
 
 async def test_alive(client: httpx.AsyncClient) -> None:
@@ -13,17 +14,14 @@ async def test_alive(client: httpx.AsyncClient) -> None:
 
 
 async def test_ready_without_ollama_is_degraded(client: httpx.AsyncClient) -> None:
-    response = await client.get("/readyz")
-    assert response.status_code == 200
-    assert response.json() == {
-        "status": "degraded",
-        "dependencies": {
-            "postgres": "ok",
-            "redis": "ok",
-            "chroma": "ok",
-            "ollama": "degraded",
-        },
-    }
+    expected = {"postgres": "ok", "redis": "ok", "chroma": "ok", "ollama": "degraded"}
+
+    async def is_as_expected() -> bool:
+        response = await client.get("/readyz")
+        assert (response.status_code, response.json()["status"]) == (200, "degraded")
+        return bool(response.json()["dependencies"] == expected)
+
+    await eventually(is_as_expected)  # a busy machine may answer a first probe too late
 
 
 async def test_metrics_name_routes_by_their_pattern(client: httpx.AsyncClient, ada: Tenant) -> None:

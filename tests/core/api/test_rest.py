@@ -284,3 +284,22 @@ async def test_a_suspended_creator_is_refused(runtime: Runtime, ada: Tenant) -> 
     async with runtime.database.transaction(ada.id) as connection:
         await connection.execute("UPDATE app.creators SET status = 'suspended'")
     assert (await ada.api.get("/api/v1/usage")).status_code == 403
+
+
+async def test_what_needs_attention_is_listed_and_tried_again(
+    runtime: Runtime, ada: Tenant, visitor: Visitor
+) -> None:
+    await drain(runtime, ada.id, visitor.conversation_id)
+    async with runtime.database.transaction(ada.id) as connection:
+        await connection.execute("UPDATE app.messages SET status = 'dead' WHERE direction = 'in'")
+        await connection.execute(
+            "UPDATE app.messages SET status = 'uncertain' WHERE direction = 'out'"
+        )
+    for status, action in (("dead", "retry"), ("uncertain", "resend")):
+        listed = await ada.api.get("/api/v1/messages", params={"status": status})
+        message, *_ = listed.json()["items"]
+        path = f"/api/v1/messages/{message['id']}"
+        again = await ada.api.post(f"{path}/{action}")
+        assert again.status_code == 202, again.text
+        assert again.json()["status"] in ("pending", "queued")
+        assert (await ada.api.post(f"{path}/{action}")).status_code == 404

@@ -78,7 +78,8 @@ async def test_nobody_waits_for_a_redis_that_hangs() -> None:
     started = time.monotonic()
     for _ in range(20):
         assert (await limiter.allow("k", rate_per_second=100, burst=100)).allowed
-    assert time.monotonic() - started < 0.6
+    # Asking each time would take 20 times 0.2 s.
+    assert time.monotonic() - started < 2
     await client.aclose()
     for writer in writers:
         writer.close()
