@@ -77,8 +77,6 @@ async def stage(settings: Settings) -> AsyncIterator[Stage]:
             app = App(runtime=runtime, creator_id=creator.id)
             yield Stage(app=app, api=api, telegram=telegram, telegram_url=telegram_url)
         await telegram.close()
-        # Idle connections would hold the emulator's shutdown up.
-        await runtime.channels["telegram"].close()
 
 
 def free_port() -> int:
