@@ -53,9 +53,7 @@ def _event(request: InboundRequest, visitor: str, common: dict[str, Any]) -> Cha
     return _message(request, body, {**common, "external_id": external_id})
 
 
-def _message(
-    request: InboundRequest, body: dict[str, Any], common: dict[str, Any]
-) -> ChannelEvent:
+def _message(request: InboundRequest, body: dict[str, Any], common: dict[str, Any]) -> ChannelEvent:
     text, action, message_id = body.get("text"), body.get("action"), body.get("message_id")
     if isinstance(action, str) and action:
         shown = message_id if isinstance(message_id, str) else None
