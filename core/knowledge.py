@@ -15,7 +15,7 @@ from core.rag.spaces import Embedders, Spaces
 from core.rag.vectors import VectorStore, VectorsUnavailable
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import InvalidInput, NotFound
-from shared.models import knowledge
+from shared.models import chunks, knowledge
 from shared.models.knowledge import DocumentRecord, DocumentStatus, NewDocument, SourceKind
 from shared.utils.ids import new_id
 
@@ -168,10 +168,10 @@ class Knowledge:
     async def passage(self, creator_id: UUID, chunk_id: UUID) -> PassageContext:
         """Raises NotFound."""
         async with self._database.transaction(creator_id) as db:
-            found = (await knowledge.read_chunks(db, creator_id, [chunk_id])).get(chunk_id)
+            found = (await chunks.read_chunks(db, creator_id, [chunk_id])).get(chunk_id)
             if found is None:
                 raise NotFound("there is no such passage")
-            before, after = await knowledge.neighbours(db, creator_id, found)
+            before, after = await chunks.neighbours(db, creator_id, found)
         return PassageContext(
             title=found.title, heading=found.heading, text=found.text, before=before, after=after
         )

@@ -2,8 +2,10 @@
 
 A logistic model of the evidence, one for each kind of embedding space. Fitted on the 417 questions
 of a counselling forum (the long form and the headline alone), 100 off-topic questions, and 40 + 40
-written for the coaching handbook, so that it holds for 2,500 chunks and for 130. Reproduce with
-`python -m benchmarks.retrieval --data DIR`.
+written for the coaching handbook, so that it holds for 2,500 chunks and for 130. On the same data
+with WordLlama, by `python -m benchmarks.retrieval --data DIR`: 99.5 % of the questions pass
+(headlines 94.5 %), 90 % of the off-topic ones are refused; refusal F1 0.94 (0.85). Handbook: 85 %
+pass, and 97 % of what it cannot answer is refused.
 """
 
 import math

@@ -17,9 +17,11 @@ from core.rag.tokenize import weighted_terms
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError
 from shared.failpoints import failpoint
+from shared.models import chunks as chunk_table
 from shared.models import embeddings, knowledge
+from shared.models.chunks import NewChunk
 from shared.models.embeddings import SpaceRecord
-from shared.models.knowledge import DocumentText, NewChunk
+from shared.models.knowledge import DocumentText
 from shared.utils.ids import derived_id
 
 BATCH = 200
@@ -75,7 +77,7 @@ class Ingestion:
         async with self._database.transaction(creator_id) as db:
             if not await knowledge.lock_version(db, creator_id, document.id, document.content_hash):
                 return None
-            added = await knowledge.store_chunks(db, creator_id, document.id, chunks[part])
+            added = await chunk_table.store_chunks(db, creator_id, document.id, chunks[part])
             await embeddings.expect(db, creator_id, document.id, added)
             if part.stop >= len(chunks):
                 await _remove_others(db, creator_id, document.id, chunks)
@@ -101,10 +103,10 @@ async def _remove_others(
     db: PgConnection, creator_id: UUID, document_id: UUID, wanted: Sequence[NewChunk]
 ) -> None:
     keep = {chunk.id for chunk in wanted}
-    stored = await knowledge.chunk_ids(db, creator_id, document_id)
+    stored = await chunk_table.chunk_ids(db, creator_id, document_id)
     gone = [chunk_id for chunk_id in stored if chunk_id not in keep]
     if gone:
-        await knowledge.delete_chunks(db, creator_id, gone)
+        await chunk_table.delete_chunks(db, creator_id, gone)
 
 
 def prepare(document: DocumentText) -> list[NewChunk]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.rag.tokenize import terms
 from shared.database import PgConnection
-from shared.models import knowledge
+from shared.models import chunks
 
 # Measured on the development questions: see benchmarks/retrieval.py.
 K1 = 1.2
@@ -35,12 +35,12 @@ class LexicalMatch:
 async def search(db: PgConnection, creator_id: UUID, query: str, limit: int) -> LexicalMatch:
     """The best chunks of a creator for the words of a question."""
     counts = Counter(terms(query))
-    stats = await knowledge.corpus_stats(db, creator_id)
+    stats = await chunks.corpus_stats(db, creator_id)
     if not counts or not stats.chunks:
         return LexicalMatch(chunks=stats.chunks)
-    frequencies = await knowledge.document_frequencies(db, creator_id, list(counts))
+    frequencies = await chunks.document_frequencies(db, creator_id, list(counts))
     idf_by_term = {term: idf(stats.chunks, frequencies.get(term, 0)) for term in counts}
-    hits = await knowledge.rank_bm25(
+    hits = await chunks.rank_bm25(
         db,
         creator_id,
         telling({t: idf_by_term[t] * counts[t] for t in frequencies}),

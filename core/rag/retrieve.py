@@ -15,8 +15,8 @@ from core.rag.tokenize import terms, words
 from core.rag.vectors import VectorHit, VectorStore, VectorStoreError, VectorsUnavailable
 from shared.database import DatabaseManager
 from shared.errors import ModelError
-from shared.models import embeddings, knowledge
-from shared.models.knowledge import ChunkText
+from shared.models import chunks, embeddings
+from shared.models.chunks import ChunkText
 
 CANDIDATES = 50
 # Neighbouring chunks overlap: reading a few more than asked for leaves k distinct ones.
@@ -117,7 +117,7 @@ class Retriever:
 
     async def _read(self, creator_id: UUID, ids: Sequence[UUID]) -> dict[UUID, ChunkText]:
         async with self._database.transaction(creator_id) as db:
-            return await knowledge.read_chunks(db, creator_id, ids)
+            return await chunks.read_chunks(db, creator_id, ids)
 
 
 def _found(chunk: ChunkText, candidate: Candidate, match: LexicalMatch) -> Found:

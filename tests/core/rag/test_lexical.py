@@ -10,7 +10,7 @@ from core.rag import lexical
 from core.rag.lexical import K1, B, LexicalMatch
 from core.rag.tokenize import weighted_terms
 from shared.database import DatabaseManager
-from shared.models import knowledge as tables
+from shared.models import chunks as tables
 from tests.core.rag.conftest import add
 
 TEXTS = {
