@@ -92,13 +92,8 @@ class Router:
 
 async def _run(bot: Bot, work: Work, turn: Turn, session: dict[str, Any]) -> None:
     """Run the handler this message is for. An open form comes before patterns and questions."""
-    command = _COMMAND.match(turn.text)
-    if work.kind == "start" or (command and command[1].lower() == "start"):
-        turn.payload = str(work.payload.get("payload", "")) or (command[2] or "" if command else "")
-        session.pop("form", None)
-        await _start(bot, turn)
-    elif command:
-        await _command(bot, turn, session, command[1].lower(), (command[2] or "").strip())
+    if command := _command_of(work, turn.text):
+        await _command(bot, turn, session, *command)
     elif action := _action(bot, work, turn):
         session.pop("form", None)
         await action(turn)
@@ -110,7 +105,16 @@ async def _run(bot: Bot, work: Work, turn: Turn, session: dict[str, Any]) -> Non
         await _converse(bot, turn)
 
 
-async def _start(bot: Bot, turn: Turn) -> None:
+def _command_of(work: Work, text: str) -> tuple[str, str] | None:
+    """(name, arguments) of a command, however the channel told it; opening the bot is one too."""
+    if work.kind == "start":
+        return "start", str(work.payload.get("payload", ""))
+    match = _COMMAND.match(text)
+    return (match[1].lower(), (match[2] or "").strip()) if match else None
+
+
+async def _start(bot: Bot, turn: Turn, payload: str) -> None:
+    turn.payload = payload
     if bot.start_handler is None:
         turn.say(bot.greeting, choices=list(bot.suggestions))
     else:
@@ -122,7 +126,9 @@ async def _command(
 ) -> None:
     turn.arguments = arguments
     open_form = session.pop("form", None)
-    if name == "cancel":
+    if name == "start":
+        await _start(bot, turn, arguments)
+    elif name == "cancel":
         turn.say(CANCELLED if open_form else NOTHING_TO_CANCEL)
     elif name in bot.commands:
         await bot.commands[name].handler(turn)

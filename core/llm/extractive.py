@@ -118,9 +118,8 @@ def _candidates(passages: Sequence[Passage]) -> list[_Candidate]:
 
 def _quotable(found: list[Sentence]) -> list[Sentence]:
     """Statements first; fragments only where a passage has nothing else ("Mon–Fri 9–17")."""
-    fit = [s for s in found if s.is_whole and not s.is_source and not s.is_question]
-    short = [s for s in fit if len(s.text) <= MOST_CHARACTERS]
-    return short or [s for s in found if not s.is_source and len(s.text) <= MOST_CHARACTERS]
+    usable = [s for s in found if not s.is_source and len(s.text) <= MOST_CHARACTERS]
+    return [s for s in usable if s.is_whole and not s.is_question] or usable
 
 
 def _choose(candidates: list[_Candidate], scores: list[float]) -> list[_Candidate]:

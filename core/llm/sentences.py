@@ -72,19 +72,23 @@ def _blocks(text: str) -> Iterator[_Block]:
             fenced = not fenced
         title = _HEADING.match(line)
         if fenced or _breaks(line):
-            yield from [open_block] if open_block else []
+            yield from _maybe(open_block)
             open_block, heading = None, title["title"] if title and not fenced else heading
             continue
         marker = _BULLET.match(line)
         if open_block and not marker:
             open_block = replace(open_block, end=end)
             continue
-        yield from [open_block] if open_block else []
+        yield from _maybe(open_block)
         inset = marker.end() if marker else _inset(line)
         open_block = _Block(
             start=start + inset, end=end, heading=heading, is_bullet=marker is not None
         )
-    yield from [open_block] if open_block else []
+    yield from _maybe(open_block)
+
+
+def _maybe(block: _Block | None) -> tuple[_Block, ...]:
+    return () if block is None else (block,)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
