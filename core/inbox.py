@@ -47,6 +47,7 @@ WHERE creator_id = $1 AND channel_id = $2 AND key = $3
 
 # One statement: the event is remembered, the conversation takes the next number under its row
 # lock (the one that releasing a lease takes too), and the message is stored with that number.
+# Whoever writes can be written to, also when no update told that they had unblocked us.
 _ACCEPT = """
 WITH fresh AS (
   INSERT INTO app.accepted_events (creator_id, channel_id, external_id, message_id, digest)
@@ -57,6 +58,10 @@ WITH fresh AS (
       inbound_due_at = coalesce(inbound_due_at, now()), inbound_hinted_at = now()
   WHERE creator_id = $1 AND id = $6 AND EXISTS (SELECT FROM fresh)
   RETURNING last_seq
+), heard AS (
+  UPDATE app.contact_identities SET reachable = 'yes'
+  WHERE creator_id = $1 AND channel_id = $2 AND address = $13
+    AND reachable IN ('blocked', 'deactivated', 'invalid') AND EXISTS (SELECT FROM fresh)
 )
 INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
                           kind, author, external_id, text, payload, status, occurred_at)
@@ -94,7 +99,9 @@ RETURNING id, contact_id
 
 _RETRY = """
 WITH revived AS (
-  UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL
+  UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL,
+    payload = payload || jsonb_build_object(
+      'retries', coalesce((payload ->> 'retries')::int, 0) + 1)
   WHERE creator_id = $1 AND id = $2 AND direction = 'in' AND status = 'dead'
   RETURNING conversation_id
 )
@@ -171,6 +178,7 @@ class Inbox:
             text,
             payload,
             event.occurred_at,
+            event.sender.address,
         )
         if seq is None:
             return await self._earlier(connection, event, _digest(event.kind, text, payload))

@@ -4,6 +4,7 @@ A job carries ids only. It is a hint: the rows it points to are the truth, so a 
 found again by the sweeper, and one that runs twice finds nothing to do.
 """
 
+from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from pgqueuer.adapters.persistence.qb import (
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.ports.driver import Driver
 
-from shared.database import PgConnection
+from shared.database import CONNECTION_LOST, PgConnection
 from shared.queue_settings import QUEUE
 
 JobKind = Literal["turn", "deliver", "ingest"]
@@ -34,9 +35,21 @@ def queries(driver: Driver) -> Queries:
     )
 
 
-def pool_queries(pool: object) -> Queries:
-    """PgQueuer's statements over a pool (the worker's)."""
-    return queries(AsyncpgPoolDriver(pool))  # type: ignore[arg-type, unused-ignore]
+class PoolDriver(AsyncpgPoolDriver):
+    """PgQueuer's connections from the worker's pool. `on_lost` is called when the server leaves:
+    the manager itself would tell only after its last running job has ended."""
+
+    def __init__(self, pool: object) -> None:
+        super().__init__(pool)  # type: ignore[arg-type, unused-ignore]
+        self.on_lost: Callable[[], None] = lambda: None
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        try:
+            found: list[dict[str, object]] = await super().fetch(query, *args)
+        except CONNECTION_LOST:
+            self.on_lost()
+            raise
+        return found
 
 
 def payload(creator_id: UUID, subject_id: UUID) -> bytes:

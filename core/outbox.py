@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from core import leases
-from core.accounts import Accounts
+from core.accounts import Accounts, ChannelRecord
 from core.channels import Account, Address, ChannelAdapter, OutboundPart, SendResult
 from core.dialogue.degrade import degrade
 from core.dialogue.standing import move, set_reachable
@@ -25,15 +25,18 @@ from shared.errors import (
     ChannelError,
     ConversationMoved,
     MessageRejected,
+    NetworkError,
     NotFound,
     OutcomeUnknown,
     RecipientUnreachable,
+    Unavailable,
 )
 from shared.failpoints import failpoint
 from shared.messages import Message
 from shared.settings import WorkerSettings
 from shared.utils.clock import utc_now
 from shared.utils.ids import derived_id, new_id
+from shared.utils.tasks import insist, to_the_end
 
 log = structlog.get_logger(__name__)
 
@@ -84,10 +87,15 @@ WITH attempt AS (
   WHERE creator_id = $1 AND id = $2
 )
 UPDATE app.messages
-SET parts_sent = parts_sent + 1, attempts = 0, provider_ids = provider_ids || $5::text[],
-    status = CASE WHEN $6 THEN 'sent' ELSE 'queued' END,
-    sent_at = CASE WHEN $6 THEN now() END, error_code = NULL
-WHERE creator_id = $1 AND id = $3
+SET parts_sent = greatest(parts_sent, $7), attempts = 0, error_code = NULL,
+    provider_ids = CASE WHEN provider_ids @> $5 THEN provider_ids ELSE provider_ids || $5 END,
+    status = CASE WHEN $6 THEN 'sent' ELSE 'queued' END, sent_at = CASE WHEN $6 THEN now() END
+WHERE creator_id = $1 AND id = $3 AND status IN ('sending', 'uncertain', 'queued', 'failed')
+"""
+# Without effect while we hold the lease; after it was lost, others must see what is left.
+_KEEP_DUE = """
+UPDATE app.ai_conversations SET outbound_due_at = coalesce(outbound_due_at, now())
+WHERE creator_id = $1 AND id = $2
 """
 _END = """
 WITH attempt AS (
@@ -165,9 +173,26 @@ class Outbox:
             return
         with suppress(LeaseLost):
             async with leases.held(self._database, lease, self._settings.lease_seconds):
-                while delivery := await self._begin(lease):
-                    if not await self._send(lease, delivery):
-                        return
+                await self._deliver_all(lease)
+
+    async def _deliver_all(self, lease: Lease) -> None:
+        try:
+            # A part that is begun is also settled: only we can learn what became of it.
+            while await to_the_end(self._deliver_part(lease)):
+                pass
+        except asyncio.CancelledError:
+            await asyncio.shield(self._hand_back(lease))
+            raise
+
+    async def _deliver_part(self, lease: Lease) -> bool:
+        """Begin and send the next part. False when nothing is due: the lease is free."""
+        delivery = await self._begin(lease)
+        return delivery is not None and await self._send(lease, delivery)
+
+    async def _hand_back(self, lease: Lease) -> None:
+        with suppress(Unavailable):
+            async with self._database.transaction(lease.creator_id) as connection:
+                await leases.hand_back(connection, lease)
 
     async def enqueue_coach_message(
         self, creator_id: UUID, conversation_id: UUID, text: str, idempotency_key: str | None = None
@@ -253,23 +278,25 @@ class Outbox:
 
     async def _send(self, lease: Lease, delivery: Delivery) -> bool:
         """Send one part and settle it. False when the channel wants a pause: the lease is free."""
-        record = await self._accounts.get(lease.creator_id, delivery.channel_id)
-        adapter = self._channels[record.account.type]
-        parts = degrade(delivery.message, adapter.capabilities, delivery.message_id)
-        if delivery.part >= len(parts):  # nothing in it that anybody would see
-            empty = MessageRejected("The message is empty.", code="message_empty")
-            return await self._settle_error(lease, delivery, empty)
         await failpoint("after-sending")
         try:
-            result = await _send_once(
-                adapter, delivery.address, parts[delivery.part], record.account
-            )
+            record = await self._account(lease, delivery)
+            adapter = self._channels[record.account.type]
+            part = _part(delivery, adapter)
+            result = await _send_once(adapter, delivery.address, part, record.account)
         except ChannelError as error:
-            return await self._settle_error(lease, delivery, error)
+            refusal = error
+            return await insist(lambda: self._settle_error(lease, delivery, refusal))
         await failpoint("after-provider-2xx")
-        last = delivery.part + 1 >= len(parts)
-        await self._settle_sent(lease, delivery, result, last=last)
+        last = part.index + 1 >= part.count
+        await insist(lambda: self._settle_sent(lease, delivery, result, last=last))
         return True
+
+    async def _account(self, lease: Lease, delivery: Delivery) -> ChannelRecord:
+        try:
+            return await self._accounts.get(lease.creator_id, delivery.channel_id)
+        except Unavailable as error:
+            raise NetworkError("the database left before the send") from error
 
     async def _settle_sent(
         self, lease: Lease, delivery: Delivery, result: SendResult, *, last: bool
@@ -277,6 +304,8 @@ class Outbox:
         # Not fenced: the part is out, and only whoever sent it knows its name.
         ids = list(result.external_ids)
         async with self._database.transaction(lease.creator_id) as connection:
+            if not last:
+                await connection.execute(_KEEP_DUE, lease.creator_id, lease.conversation_id)
             await connection.execute(
                 _SENT,
                 lease.creator_id,
@@ -285,6 +314,7 @@ class Outbox:
                 ids[0] if ids else None,
                 ids,
                 last,
+                delivery.part + 1,
             )
             await settle_early(connection, lease.creator_id, delivery.channel_id, ids)
             await failpoint("before-sent-commit")
@@ -348,6 +378,13 @@ class Outbox:
         code: str,
     ) -> None:
         await connection.execute(_END, lease.creator_id, message_id, status, outcome, code)
+
+
+def _part(delivery: Delivery, adapter: ChannelAdapter) -> OutboundPart:
+    parts = degrade(delivery.message, adapter.capabilities, delivery.message_id)
+    if delivery.part >= len(parts):  # nothing in it that anybody would see
+        raise MessageRejected("The message is empty.", code="message_empty")
+    return parts[delivery.part]
 
 
 async def _send_once(

@@ -1,8 +1,8 @@
 """One worker process: PgQueuer's entry points, the sweeper, listeners, and a graceful stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from pgqueuer import Job
 from pgqueuer.core.qm import QueueManager
 
 from core.channels import Listens
-from core.jobs import JobKind, pool_queries, read_payload
+from core.jobs import JobKind, PoolDriver, queries, read_payload
 from core.runtime import Runtime
 from core.sweeper import sweep, sweep_documents
 from shared.errors import AppError, Unavailable
@@ -37,7 +37,8 @@ class Worker:
         self._settings = runtime.settings.worker
         self._stopping = asyncio.Event()
         self._manager: QueueManager | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._managers: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], JobKind] = {}
         self._listening: dict[UUID, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -60,66 +61,83 @@ class Worker:
 
     async def _work(self) -> None:
         while not self._stopping.is_set():
-            try:
-                await self._consume()
-            except Exception as error:
-                if self._stopping.is_set():
-                    break
-                log.warning("worker.reconnecting", error=type(error).__name__)
+            await self._consume()
+            if not self._stopping.is_set():
+                log.warning("worker.reconnecting")
                 await self._pause(RECONNECT_SECONDS)
+        await self._drain()
 
     async def _consume(self) -> None:
-        self._manager = manager = QueueManager(
-            pool_queries(self._runtime.database.dispatch_pool), channel=QUEUE.channel
-        )
+        """Take jobs until told to stop, or until the database is away.
+
+        A manager that failed still waits for its jobs, some of which may think for a minute: it
+        ends by itself, and its successor begins beside it.
+        """
+        self._manager = manager = self._new_manager()
+        running = asyncio.create_task(self._run(manager))
+        self._managers.add(running)
+        running.add_done_callback(self._managers.discard)
+        shutdown = asyncio.create_task(manager.shutdown.wait())
+        await asyncio.wait({running, shutdown}, return_when=asyncio.FIRST_COMPLETED)
+        shutdown.cancel()
+
+    def _new_manager(self) -> QueueManager:
+        driver = PoolDriver(self._runtime.database.dispatch_pool)
+        manager = QueueManager(queries(driver), channel=QUEUE.channel)
+        driver.on_lost = manager.shutdown.set
+        if self._stopping.is_set():
+            manager.shutdown.set()
         self._register(manager, "turn", self._runtime.engine.take_turn)
         self._register(manager, "deliver", self._runtime.outbox.deliver)
         self._register(manager, "ingest", self._runtime.knowledge.ingest)
-        running = asyncio.create_task(
-            manager.run(
+        return manager
+
+    async def _run(self, manager: QueueManager) -> None:
+        try:
+            await manager.run(
                 dequeue_timeout=timedelta(seconds=DEQUEUE_SECONDS),
                 batch_size=max(1, self._settings.concurrency // 2),
                 max_concurrent_tasks=self._settings.concurrency,
                 heartbeat_timeout=timedelta(seconds=HEARTBEAT_SECONDS),
                 shutdown_on_listener_failure=True,
             )
-        )
-        stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not running.done():
-            manager.shutdown.set()
-            await self._drain(running)
-        await running
+        except Exception as error:
+            log.warning("worker.manager_failed", error=type(error).__name__)
 
-    async def _drain(self, running: asyncio.Task[None]) -> None:
+    async def _drain(self) -> None:
         """Let jobs in flight end; cancel those that don't, so that their leases are handed back."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(running), self._settings.drain_seconds)
-            return
-        for task in list(self._running):
-            task.cancel()
+        # A delivery ends with the part that it is sending; the next worker sends the others.
+        self._cancel("deliver")
+        if self._managers:
+            await asyncio.wait(self._managers, timeout=self._settings.drain_seconds)
+        self._cancel("turn", "deliver", "ingest")
+        await asyncio.gather(*self._managers)
+
+    def _cancel(self, *kinds: JobKind) -> None:
+        for task, kind in list(self._running.items()):
+            if kind in kinds:
+                task.cancel()
 
     def _register(self, manager: QueueManager, kind: JobKind, handler: _Handler) -> None:
         async def run(job: Job) -> None:
             creator_id, subject_id = read_payload(job.payload)
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - a job always runs in a task
-            self._running.add(task)
+            self._running[task] = kind
             try:
                 await handler(creator_id, subject_id)
             except AppError as error:
                 # The rows still say what is due, so the sweeper brings the job back.
                 log.warning("job.failed", kind=kind, subject=str(subject_id), code=error.code)
             finally:
-                self._running.discard(task)
+                del self._running[task]
 
         manager.entrypoint(kind)(run)
 
     async def _sweep(self) -> None:
         count = 0
         while True:
-            with suppress(Unavailable):
+            with _survived("sweep.failed"):
                 await sweep(self._runtime.database, self._settings.forgotten_seconds)
                 if count % DOCUMENTS_EVERY == 0:
                     await sweep_documents(self._runtime.database, DOCUMENT_SECONDS)
@@ -129,7 +147,7 @@ class Worker:
     async def _listen(self) -> None:
         """Keep one listener for each channel that is polled instead of called."""
         while True:
-            with suppress(Unavailable):
+            with _survived("listen.failed"):
                 await self._start_listeners()
             await asyncio.sleep(LISTEN_SECONDS)
 
@@ -170,3 +188,14 @@ class Worker:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+@contextmanager
+def _survived(action: str) -> Iterator[None]:
+    """A helper that fails once must not end the worker: it looks again at its next turn."""
+    try:
+        yield
+    except Unavailable:
+        return
+    except Exception as error:
+        log.error(action, error=type(error).__name__, exc_info=error)

@@ -4,6 +4,7 @@
 `app.current_creator_id` for the length of the transaction only, and commit when the block ends.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,18 +39,23 @@ else:
 
 _BIND = "SELECT set_config('app.current_creator_id', $1, true)"
 _BIND_SESSION = text("SELECT set_config('app.current_creator_id', :creator, true)")
-# What the driver raises when the server is away, restarting or out of connections.
+# What the driver raises when the server is away, restarting, out of something, or in another's
+# way for too long: the same statement may well succeed a moment later.
 CONNECTION_LOST = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.exceptions.CannotConnectNowError,
-    asyncpg.exceptions.AdminShutdownError,
-    asyncpg.exceptions.CrashShutdownError,
-    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.InternalClientError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.DeadlockDetectedError,
     ssl.SSLError,
 )
+
+CLOSE_SECONDS = 5.0
 
 
 class TenantSession(Session):
@@ -89,6 +95,14 @@ async def _prepare(connection: DriverConnection) -> None:
         schema="pg_catalog",
         format="binary",
     )
+
+
+async def _close(pool: "asyncpg.Pool[Record]") -> None:
+    # A connection to a server that is away would be waited for without end.
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+    except CONNECTION_LOST:
+        pool.terminate()
 
 
 class DatabaseManager:
@@ -134,7 +148,7 @@ class DatabaseManager:
             await self._engine.dispose()
         for pool in (self._pool, self._dispatch_pool):
             if pool:
-                await pool.close()
+                await _close(pool)
 
     @asynccontextmanager
     async def get_session(self, creator_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
@@ -191,6 +205,9 @@ class DatabaseManager:
         try:
             async with pool.acquire(timeout=self._settings.pool_wait_seconds) as connection:
                 yield connection
+        except ValueError:
+            # What the driver can't encode is one of its interface errors; no repeat helps that.
+            raise
         except CONNECTION_LOST as error:
             raise Unavailable("the database is away", retry_after=2) from error
 

@@ -23,6 +23,7 @@ from shared.errors import Unavailable
 from shared.failpoints import failpoint
 from shared.settings import WorkerSettings
 from shared.utils.clock import utc_now
+from shared.utils.tasks import insist
 
 log = structlog.get_logger(__name__)
 
@@ -76,10 +77,11 @@ class Engine:
 
     async def _finish(self, lease: Lease, work: Work) -> Work | None:
         """Think about one message and commit it; the next one, or None when the lease is gone."""
-        record = await self._accounts.get(lease.creator_id, work.channel_id)
-        adapter = self._channels[record.account.type]
         try:
+            record = await self._accounts.get(lease.creator_id, work.channel_id)
+            adapter = self._channels[record.account.type]
             thought = await self._think(lease, work, record, adapter)
+            return await self._commit(lease, work, thought, adapter)
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(lease, work))
             raise
@@ -92,7 +94,6 @@ class Engine:
             # A handler of a bot may raise anything; its message rests and is tried again.
             await self._rest(lease, work, error)
             return None
-        return await self._commit(lease, work, thought, adapter)
 
     async def _think(
         self, lease: Lease, work: Work, record: ChannelRecord, adapter: ChannelAdapter
@@ -141,9 +142,13 @@ class Engine:
             await memory.record_failure(connection, lease, work, code, due_at)
 
     async def _hand_back(self, lease: Lease, work: Work) -> None:
-        with suppress(Unavailable):
+        async def undo() -> None:
             async with self._database.transaction(lease.creator_id) as connection:
                 await memory.undo_start(connection, lease, work)
+
+        # Else an outage in a turn would look like the death of its worker, and two like poison.
+        with suppress(Unavailable):
+            await insist(undo)
 
     @asynccontextmanager
     async def _typing(

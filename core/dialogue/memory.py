@@ -193,7 +193,7 @@ async def _write_replies(
     first_seq: int,
     push: bool,
 ) -> bool:
-    ids = [derived_id(work.message_id, f"reply:{n}") for n in range(1, len(thought.replies) + 1)]
+    ids = [_reply_id(work, n) for n in range(1, len(thought.replies) + 1)]
     more: bool = await connection.fetchval(
         _REPLY,
         lease.creator_id,
@@ -214,6 +214,13 @@ async def _write_replies(
         lease.conversation_id.int % USAGE_SHARDS,
     )
     return more
+
+
+def _reply_id(work: Work, number: int) -> UUID:
+    # The apology for a dead message has its ids already; what follows a retry needs others.
+    retries = work.payload.get("retries", 0)
+    label = f"reply:{number}" if not retries else f"retry:{retries}:reply:{number}"
+    return derived_id(work.message_id, label)
 
 
 async def _write_state(

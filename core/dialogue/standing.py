@@ -24,10 +24,11 @@ WHERE creator_id = $1 AND channel_id = $2 AND address = $3
 """
 _MOVE = """
 UPDATE app.ai_conversations
-SET key = $4, address = jsonb_set(address, '{chat}', to_jsonb($5::text))
+SET address = jsonb_set(address, '{chat}', to_jsonb($5::text)),
+    key = CASE WHEN EXISTS (SELECT FROM app.ai_conversations o
+                            WHERE o.creator_id = $1 AND o.channel_id = $2 AND o.key = $4)
+          THEN key ELSE $4 END
 WHERE creator_id = $1 AND channel_id = $2 AND key = $3
-  AND NOT EXISTS (SELECT FROM app.ai_conversations o
-                  WHERE o.creator_id = $1 AND o.channel_id = $2 AND o.key = $4)
 """
 _RECENT = """
 WITH recent AS (
@@ -90,6 +91,6 @@ async def set_reachable(
 async def move(
     connection: PgConnection, creator_id: UUID, channel_id: UUID, key: str, new_chat: str
 ) -> None:
-    """Give a conversation its platform's new address; unless one is there already."""
+    """Give a conversation its platform's new address; its key too, unless another has that."""
     new_key = key.replace(key.split(":", 1)[0], new_chat, 1)
     await connection.execute(_MOVE, creator_id, channel_id, key, new_key, new_chat)

@@ -13,11 +13,14 @@ import sys
 from typing import Any, NoReturn
 
 from core.cli import app
+from core.loader import load_bots, load_channels
 
 _WAIT_SECONDS = 0.02
 
 
 def main() -> None:
+    load_channels()  # a platform's library is most of the time that a start takes
+    load_bots()
     children: set[int] = set()
     while True:
         if select.select([sys.stdin.buffer.raw], [], [], _WAIT_SECONDS)[0]:  # type: ignore[attr-defined]

@@ -80,7 +80,9 @@ class Stage:
         self.started.append(process)
         return process
 
-    def environment(self, failpoint: str = "", changes: dict[str, str] | None = None) -> dict[str, str]:
+    def environment(
+        self, failpoint: str = "", changes: dict[str, str] | None = None
+    ) -> dict[str, str]:
         """Of a process: this test's engines, short times, no limits."""
         s = self.settings
         assert s.database.dispatch_url and s.redis.url and s.secret_keys
