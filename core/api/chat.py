@@ -15,6 +15,7 @@ from core.api.strict import Body, StrictRoute
 from core.api.transcript import ChatMessage, messages_after
 from core.api.visitors import bearer_token, read_old_token, sign_in
 from core.channels import Address, InboundRequest, Sender
+from core.live import CHANGED
 from core.runtime import Runtime
 from shared.errors import InvalidInput, NotFound, PayloadTooLarge
 from shared.failpoints import failpoint
@@ -231,4 +232,7 @@ async def _accept(runtime: Runtime, chat: Chat, visitor_id: str, shape: dict[str
     )
     event = chat.adapter.parse(inbound, chat.record.account).events[0]
     accepted = await runtime.inbox.accept(event, conversation_key=visitor_id)
+    # Other pages of the same visitor show it at once.
+    creator_id = chat.record.account.creator_id
+    await runtime.live.publish(creator_id, accepted.conversation_id, CHANGED)
     return accepted.seq

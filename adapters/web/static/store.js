@@ -30,8 +30,8 @@ export class Store {
   receive(message) {
     const known = this.byId.get(message.id);
     const state = message.role === "contact" ? "sent" : undefined;
-    this.put({ ...known, ...message, state, reason: undefined });
     if (message.role !== "contact") this.turns.finish(message.in_reply_to);
+    this.put({ ...known, ...message, state, reason: undefined });
     return !known;
   }
 
