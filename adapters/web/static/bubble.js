@@ -71,7 +71,7 @@ function sources(item, actions) {
   const list = element("ul", { class: "sources", "aria-label": "Sources" });
   for (const citation of item.citations) {
     const number = element("span", { class: "number" }, String(citation.number));
-    const title = element("span", { class: "title" }, citation.heading || citation.title);
+    const title = element("span", { class: "title" }, sourceName(citation));
     const label = `Open source ${citation.number}: ${sourceName(citation)}`;
     const chip = element("button", { type: "button", class: "chip", "aria-label": label }, number, title);
     chip.dataset.testid = "citation";
@@ -82,7 +82,7 @@ function sources(item, actions) {
 }
 
 export function sourceName({ title, heading }) {
-  return heading && heading !== title ? `${title}, ${heading}` : title;
+  return heading && heading !== title ? `${title} › ${heading}` : title;
 }
 
 function choices(item, actions) {
