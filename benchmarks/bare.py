@@ -41,7 +41,8 @@ SELECT $1, $4, $6, $2, $8, last_seq, 'in', $9, 'contact', $3, $10, $11, 'pending
 FROM conversation RETURNING seq
 """
 _ENQUEUE = f"""
-INSERT INTO {QUEUE.db_schema}.{QUEUE.queue_table} (priority, entrypoint, payload, execute_after, headers, status)
+INSERT INTO {QUEUE.db_schema}.{QUEUE.queue_table}
+  (priority, entrypoint, payload, execute_after, headers, status)
 VALUES ($1, $2, $3, now(), NULL, 'queued')
 """
 

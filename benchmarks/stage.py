@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from pydantic import SecretStr
 
 from core.runtime import Runtime, open_runtime
@@ -97,6 +98,16 @@ async def opened(*, quick: bool) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder:
         async with EmbeddedEngines(Path(folder)) as urls:
             yield Stage(urls=urls, folder=Path(folder), quick=quick)
+
+
+@asynccontextmanager
+async def superuser(stage: Stage, database: str) -> AsyncIterator[Any]:
+    """To write rows in bulk as the product would have over months; never to be measured."""
+    connection = await asyncpg.connect(stage.url(database, "postgres"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
