@@ -55,10 +55,11 @@ async def prepare(admin_url: str, database: str) -> None:
 
 async def migrate(url: str) -> None:
     """Run every pending version as cairn_migrate, then make the partitions of the next months."""
-    await asyncio.to_thread(command.upgrade, _config(url), "head")
     connection = await asyncpg.connect(url, timeout=5)
     try:
+        # First, so that a role that may not migrate is told before anything is tried.
         await connection.execute("SET ROLE cairn_owner; SET lock_timeout = '5s'")
+        await asyncio.to_thread(command.upgrade, _config(url), "head")
         await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
         await create_months(connection, datetime.now(UTC).date(), MONTHS_AHEAD + 1)
     finally:
