@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
@@ -37,7 +37,7 @@ else:
     PgConnection = asyncpg.pool.PoolConnectionProxy
     DriverConnection = asyncpg.Connection
 
-_BIND = "SELECT set_config('app.current_creator_id', $1, true)"
+_BEGIN = "BEGIN; SELECT set_config('app.current_creator_id', '{creator_id}', true)"
 _BIND_SESSION = text("SELECT set_config('app.current_creator_id', :creator, true)")
 # What the driver raises when the server is away, restarting, out of something, or in another's
 # way for too long: the same statement may well succeed a moment later.
@@ -105,6 +105,29 @@ async def _close(pool: "asyncpg.Pool[Record]") -> None:
         pool.terminate()
 
 
+async def _already_reset(_connection: DriverConnection) -> None:
+    """`_begun` and `lookup` reset the session with their last statement: no round trip for it."""
+
+
+@asynccontextmanager
+async def _begun(connection: PgConnection, creator_id: UUID) -> AsyncIterator[None]:
+    """A transaction bound to a creator; each end of it is one round trip."""
+    try:
+        # The text of a UUID, so nothing that could end the literal.
+        await connection.execute(_BEGIN.format(creator_id=_bound(creator_id)))
+        yield
+        await connection.execute("COMMIT; RESET ALL")
+    except BaseException:
+        await _forget(connection)
+        raise
+
+
+async def _forget(connection: PgConnection) -> None:
+    """Leave nothing behind for the next user of this connection."""
+    if not connection.is_closed():
+        await connection.execute("ROLLBACK; RESET ALL")
+
+
 class DatabaseManager:
     """Owns the pools of one process: one for tenants (cairn_app), one for the queue (dispatch)."""
 
@@ -123,7 +146,7 @@ class DatabaseManager:
 
     async def open(self) -> None:
         """Create the pools. They connect lazily, so a database that is away is not an error yet."""
-        self._pool = self._make_pool(self._url)
+        self._pool = self._make_pool(self._url, reset=_already_reset)
         await self._pool
         if self._dispatch_url:
             self._dispatch_pool = self._make_pool(self._dispatch_url)
@@ -176,15 +199,17 @@ class DatabaseManager:
     @asynccontextmanager
     async def transaction(self, creator_id: UUID) -> AsyncIterator[PgConnection]:
         """A driver connection inside a transaction bound to `creator_id`, for the hot path."""
-        async with self._acquired(self._pool) as connection, connection.transaction():
-            await connection.execute(_BIND, _bound(creator_id))
+        async with self._acquired(self._pool) as connection, _begun(connection, creator_id):
             yield connection
 
     @asynccontextmanager
     async def lookup(self) -> AsyncIterator[PgConnection]:
         """An unbound connection: sees no tenant row; for the SECURITY DEFINER look-ups only."""
         async with self._acquired(self._pool) as connection:
-            yield connection
+            try:
+                yield connection
+            finally:
+                await _forget(connection)
 
     @asynccontextmanager
     async def dispatch(self) -> AsyncIterator[PgConnection]:
@@ -211,7 +236,7 @@ class DatabaseManager:
         except CONNECTION_LOST as error:
             raise Unavailable("the database is away", retry_after=2) from error
 
-    def _make_pool(self, url: str) -> "asyncpg.Pool[Record]":
+    def _make_pool(self, url: str, **options: Any) -> "asyncpg.Pool[Record]":
         return asyncpg.create_pool(
             url,
             min_size=0,
@@ -220,6 +245,7 @@ class DatabaseManager:
             command_timeout=self._settings.statement_timeout_seconds + 1,
             timeout=2,
             server_settings=self._server_settings(),
+            **options,
         )
 
     async def _connect(self) -> DriverConnection:
