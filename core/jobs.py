@@ -4,6 +4,7 @@ A job carries ids only. It is a hint: the rows it points to are the truth, so a 
 found again by the sweeper, and one that runs twice finds nothing to do.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
@@ -15,7 +16,7 @@ from pgqueuer.adapters.persistence.qb import (
     QuerySchedulerBuilder,
 )
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.ports.driver import Driver
+from pgqueuer.ports.driver import Driver, NotifyCallback
 
 from shared.database import CONNECTION_LOST, PgConnection
 from shared.queue_settings import QUEUE
@@ -42,6 +43,7 @@ class PoolDriver(AsyncpgPoolDriver):
     def __init__(self, pool: object) -> None:
         super().__init__(pool)  # type: ignore[arg-type, unused-ignore]
         self.on_lost: Callable[[], None] = lambda: None
+        self._listens = asyncio.Event()
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         try:
@@ -50,6 +52,15 @@ class PoolDriver(AsyncpgPoolDriver):
             self.on_lost()
             raise
         return found
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        self._listens.set()
+
+    async def notify(self, channel: str, payload: str) -> None:
+        # The manager probes its listener as soon as it starts: unheard, that counts as a failure.
+        await self._listens.wait()
+        await super().notify(channel, payload)
 
 
 def payload(creator_id: UUID, subject_id: UUID) -> bytes:

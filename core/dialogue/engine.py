@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 300.0
 TYPING_RENEWAL = 0.8  # renew a typing signal before it runs out
+TYPING_END_SECONDS = 1.0
 ACK_SECONDS = 10.0
 
 
@@ -155,31 +156,39 @@ class Engine:
         self, lease: Lease, work: Work, record: ChannelRecord, adapter: ChannelAdapter
     ) -> AsyncIterator[None]:
         """Show that we are at it, on a channel that can; never a reason for a turn to fail."""
-        show = asyncio.create_task(self._show_typing(lease, work, record, adapter))
+        ended = asyncio.Event()
+        show = asyncio.create_task(self._show_typing(lease, work, record, adapter, ended))
         try:
             yield
         finally:
+            ended.set()
             show.cancel()
-            with suppress(asyncio.CancelledError):
-                await show
+            # A client may turn a cancellation into an error of its own; a turn never waits for it.
+            await asyncio.wait({show}, timeout=TYPING_END_SECONDS)
             if adapter.capabilities.delivery == "pull":
                 await self._live.publish(
                     lease.creator_id, lease.conversation_id, {"event": "typing", "on": False}
                 )
 
     async def _show_typing(
-        self, lease: Lease, work: Work, record: ChannelRecord, adapter: ChannelAdapter
+        self,
+        lease: Lease,
+        work: Work,
+        record: ChannelRecord,
+        adapter: ChannelAdapter,
+        ended: asyncio.Event,
     ) -> None:
         seconds = adapter.capabilities.typing_seconds
         to = Address.model_validate(work.address)
         with suppress(Exception):
-            while seconds:
+            while seconds and not ended.is_set():
                 if isinstance(adapter, Types):
                     await adapter.typing(to, record.account)
                 else:
                     typing = {"event": "typing", "on": True}
                     await self._live.publish(lease.creator_id, lease.conversation_id, typing)
-                await asyncio.sleep(seconds * TYPING_RENEWAL)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), seconds * TYPING_RENEWAL)
 
     def _acknowledge(self, work: Work, record: ChannelRecord, adapter: ChannelAdapter) -> None:
         """Stop a button's spinner, beside the turn and without holding it up."""
