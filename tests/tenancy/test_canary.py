@@ -1,0 +1,251 @@
+"""One creator's words in every field, another creator's flows: none of the words is met there."""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import chromadb
+import httpx
+import pytest
+import redis.asyncio as redis_client
+import structlog
+
+from adapters.telegram.emulator import TelegramEmulator
+from core.api.app import create_app, schema_app
+from core.llm.emulator import OllamaEmulator
+from core.runtime import Runtime, open_runtime
+from shared import telemetry
+from shared.settings import LimitSettings, OllamaSettings, Settings, TelemetrySettings
+from tests.apps import quick, working
+from tests.databases import DatabaseUrls
+from tests.e2e.dev import run
+from tests.serving import serving
+from tests.tenancy.canaries import TOPIC, Canaries, Guest, School, fill, new_school
+
+TENANT = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:")
+LISTS = [
+    path.removeprefix("/api/v1/")
+    for path, operations in schema_app().openapi()["paths"].items()
+    if path.startswith("/api/v1") and "get" in operations and "{" not in path
+]
+# So slow that its counters are still there when Redis is read, so deep that no flow is refused.
+LIMITS = LimitSettings(
+    chat_per_second=0.01, chat_burst=100, sessions_per_minute=30, api_per_second=100
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Town:
+    """Two schools on one Cairn, and everything that either may leave a trace in."""
+
+    runtime: Runtime
+    http: httpx.AsyncClient
+    telegram: TelegramEmulator
+    telegram_url: str
+    ollama: OllamaEmulator
+    log: Path
+    a: School
+    b: School
+    canaries: Canaries
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    file = tmp_path / "cairn.log"
+    telemetry.configure(TelemetrySettings(), file=file)
+    yield file
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def town(settings: Settings, log_file: Path) -> AsyncIterator[Town]:
+    canaries, ollama, telegram = Canaries(), OllamaEmulator(), TelegramEmulator()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(telegram.close)
+        telegram_url = await stack.enter_async_context(serving(telegram, lifespan="off"))
+        host = await stack.enter_async_context(serving(ollama.app))
+        changed = quick(settings, limits=LIMITS, ollama=OllamaSettings(host=host))
+        runtime = await stack.enter_async_context(open_runtime(changed))
+        base_url = await stack.enter_async_context(serving(create_app(runtime)))
+        runtime.settings.public_base_url = base_url
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=30))
+        await stack.enter_async_context(working(runtime))
+        # Idle connections would hold the emulator's shutdown up.
+        stack.push_async_callback(runtime.channels["telegram"].close)
+        secret = f"111111:{canaries.plant('bot token')}{'a' * 20}"
+        a = await new_school(runtime, http, telegram, canaries.plant("creator"), secret)
+        b = await new_school(runtime, http, telegram, "Bob", "222222:" + "b" * 36)
+        yield Town(
+            runtime=runtime,
+            http=http,
+            telegram=telegram,
+            telegram_url=telegram_url,
+            ollama=ollama,
+            log=log_file,
+            a=a,
+            b=b,
+            canaries=canaries,
+        )
+
+
+async def visit_all(town: Town) -> tuple[Guest, list[Any]]:
+    """Everything the second school's people and programs can do; what they were answered."""
+    b = town.b
+    await b.learns({"Juggling": f"To begin with {TOPIC}, start with one hand and a soft ball."})
+    web = await b.opens_web()
+    await b.opens_telegram(town.telegram_url)
+    guest = Guest(school=b, route=web["route_key"])
+    await guest.arrives("Grace")
+    for text in (f"How do I begin with {TOPIC}?", "Tell me about kites", "/goals", "/help"):
+        await guest.says(text)
+    await b.hears(f"How do I begin with {TOPIC}?", chat=501, name="Grace")
+    await b.hears("/goals", chat=501, name="Grace")
+    await b.settled()
+    answers = [await b.api("GET", path) for path in LISTS]
+    answers += [await _details(b), await guest.transcript(), await _stream(guest)]
+    answers.append((await town.http.get("/chat/config", params={"channel": guest.route})).text)
+    return guest, answers
+
+
+async def _details(school: School) -> list[Any]:
+    """Each thing of each list, by its id."""
+    found = []
+    for path in ("channels", "contacts", "conversations", "knowledge/documents"):
+        for item in (await school.api("GET", path))["items"]:
+            found.append(await school.api("GET", f"{path}/{item['id']}"))
+            if path == "conversations":
+                found.append(await school.api("GET", f"{path}/{item['id']}/messages"))
+    return found
+
+
+async def _stream(guest: Guest) -> str:
+    """The whole conversation as its page reads it."""
+    count, read = len(await guest.transcript()), ""
+    url = f"/chat/{guest.route}/events"
+    async with guest.school.http.stream("GET", url, headers=guest.headers) as response:
+        async for text in response.aiter_text():
+            read += text
+            if read.count("event: message\n") >= count:
+                break
+    return read
+
+
+async def test_no_word_of_one_creator_reaches_another(town: Town) -> None:
+    await fill(town.a, town.canaries, town.telegram_url)
+    asked_before, sent_before = len(town.ollama.requests), len(town.telegram.requests)
+    _, answers = await visit_all(town)
+    prompts = [request.body for request in town.ollama.requests[asked_before:]]
+    sent = [request.params for request in town.telegram.requests[sent_before:]]
+    replies = [message.text for message in town.telegram.bots[town.b.bot_token].sent]
+    assert town.canaries.found_in(answers, prompts, sent, replies) == []
+    # The flows did run: a model was asked with passages, and both channels answered from it.
+    assert any("soft ball" in str(prompt.get("messages")) for prompt in prompts)
+    assert any("soft ball" in text for text in replies)
+    assert len(town.canaries.words) >= 22
+
+
+async def test_a_search_for_another_creators_words_finds_none(town: Town) -> None:
+    await fill(town.a, town.canaries, town.telegram_url)
+    await town.b.learns({"Juggling": f"To begin with {TOPIC}, start with one hand."})
+    found = []
+    for query in (*town.canaries.words.values(), TOPIC, "kites"):
+        found.append(await town.b.api("POST", "knowledge/search", json={"query": query, "k": 50}))
+    assert town.canaries.found_in(found) == []
+    assert any(answer["passages"] for answer in found)
+    # The owner's own search does find them: the words were planted where searches look.
+    word = town.canaries.words["document"]
+    own = await town.a.api("POST", "knowledge/search", json={"query": word, "k": 5})
+    assert "document" in town.canaries.found_in(own)
+
+
+async def test_logs_metrics_and_redis_hold_no_text_of_anybody(
+    town: Town, settings: Settings
+) -> None:
+    await fill(town.a, town.canaries, town.telegram_url)
+    await visit_all(town)
+    logged = town.log.read_text(encoding="utf-8")
+    assert "turn.completed" in logged
+    assert town.canaries.found_in(logged) == []
+    metrics = (await town.http.get("/metrics")).text
+    assert f'creator="{town.a.id}"' in metrics
+    assert town.canaries.found_in(metrics) == []
+    assert "501" not in re.findall(r'"([^"]*)"', metrics)
+    entries = await _redis_entries(settings)
+    assert entries
+    assert [key for key in entries if not TENANT.match(key)] == []
+    assert town.canaries.found_in(entries) == []
+
+
+async def _redis_entries(settings: Settings) -> dict[str, str]:
+    assert settings.redis.url is not None
+    client = redis_client.Redis.from_url(settings.redis.url.get_secret_value())
+    try:
+        return {key.decode(): str(await client.dump(key)) for key in await client.keys("*")}
+    finally:
+        await client.aclose()
+
+
+async def test_chroma_holds_ids_and_vectors_only(town: Town, settings: Settings) -> None:
+    await fill(town.a, town.canaries, town.telegram_url)
+    held = await _chroma_records(settings)
+    owners = {record["metadata"]["creator_id"] for record in held}
+    assert str(town.a.id) in owners
+    assert [record for record in held if set(record["metadata"]) != {"creator_id"}] == []
+    assert [record for record in held if record["document"] or record["uri"]] == []
+    assert town.canaries.found_in(held) == []
+
+
+async def _chroma_records(settings: Settings) -> list[dict[str, Any]]:
+    assert settings.chroma.url is not None
+    host, port = settings.chroma.url.removeprefix("http://").split(":")
+    client = await chromadb.AsyncHttpClient(host=host, port=int(port))
+    records: list[dict[str, Any]] = []
+    for collection in await client.list_collections():
+        page = await collection.get(include=["documents", "metadatas", "uris"])
+        columns = [page[name] or [None] * len(page["ids"]) for name in ("documents", "uris")]
+        rows = zip(page["ids"], page["metadatas"] or [], *columns, strict=True)
+        records += [
+            {"id": id_, "metadata": metadata, "document": document, "uri": uri}
+            for id_, metadata, document, uri in rows
+        ]
+    return records
+
+
+async def test_the_command_line_shows_one_creator_its_own(
+    town: Town, database_urls: DatabaseUrls, settings: Settings
+) -> None:
+    await fill(town.a, town.canaries, town.telegram_url)
+    await town.b.opens_web(name="Bob's chat")
+    admin = await asyncpg.connect(database_urls.admin)
+    await admin.execute("UPDATE app.messages SET status = 'dead' WHERE direction = 'in'")
+    await admin.close()
+    environment = _environment(settings)
+    code, shown, _ = await run("channels", "list", "--creator", str(town.b.id), **environment)
+    assert code == 0
+    assert "Bob's chat" in shown
+    dead_code, dead, _ = await run("dead", "list", **environment)
+    assert dead_code == 0
+    assert str(town.a.id) in dead
+    assert town.canaries.found_in(shown, dead) == []
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    values = {
+        "CAIRN_DATABASE__URL": settings.database.url,
+        "CAIRN_DATABASE__DISPATCH_URL": settings.database.dispatch_url,
+        "CAIRN_REDIS__URL": settings.redis.url,
+        "CAIRN_SECRET_KEYS": settings.secret_keys,
+    }
+    secrets = {name: value.get_secret_value() for name, value in values.items() if value}
+    return secrets | {"CAIRN_CHROMA__URL": str(settings.chroma.url)}
