@@ -4,6 +4,7 @@ There are two, so that a slow channel never holds up thinking: one for turns, on
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,19 @@ class Lease:
     conversation_id: UUID
     owner: UUID
     epoch: int
+    # In this process's monotonic clock, counted from before the database was asked.
+    sure_until: float = 0.0
+
+
+@dataclass
+class Hold:
+    """What the heartbeat knows: nobody can have taken the lease over before `sure_until`."""
+
+    sure_until: float
+
+    @property
+    def is_sure(self) -> bool:
+        return time.monotonic() < self.sure_until
 
 
 @dataclass(frozen=True)
@@ -59,13 +73,14 @@ def _statements(c: _Columns) -> dict[str, str]:
     return {
         "acquire": (
             f"UPDATE app.ai_conversations SET {c.owner} = $3, {c.epoch} = {c.epoch} + 1,"  # noqa: S608
-            f" {c.until} = now() + make_interval(secs => $4)"
+            f" {c.until} = clock_timestamp() + make_interval(secs => $4)"
             f" WHERE creator_id = $1 AND id = $2 AND {c.due} <= now()"
             f" AND ({c.until} IS NULL OR {c.until} < now()) RETURNING {c.epoch}"
         ),
         "extend": (
             f"UPDATE app.ai_conversations"  # noqa: S608
-            f" SET {c.until} = now() + make_interval(secs => $5) WHERE {fence} RETURNING 1"
+            f" SET {c.until} = clock_timestamp() + make_interval(secs => $5)"
+            f" WHERE {fence} RETURNING 1"
         ),
         "fence": f"SELECT 1 FROM app.ai_conversations WHERE {fence} FOR UPDATE",  # noqa: S608
         "release": (
@@ -91,6 +106,7 @@ async def acquire(
     seconds: float,
 ) -> Lease | None:
     """Take the lease when something is due and nobody holds it; None otherwise."""
+    sure_until = time.monotonic() + seconds
     epoch = await connection.fetchval(
         STATEMENTS[kind]["acquire"], creator_id, conversation_id, owner, seconds
     )
@@ -102,6 +118,7 @@ async def acquire(
         conversation_id=conversation_id,
         owner=owner,
         epoch=epoch,
+        sure_until=sure_until,
     )
 
 
@@ -126,25 +143,29 @@ async def hand_back(connection: PgConnection, lease: Lease) -> None:
 
 
 @asynccontextmanager
-async def held(database: DatabaseManager, lease: Lease, seconds: float) -> AsyncIterator[None]:
+async def held(database: DatabaseManager, lease: Lease, seconds: float) -> AsyncIterator[Hold]:
     """Keep the lease alive while the block runs; cancel the block when the lease is lost."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - always inside a task
     lost = False
+    hold = Hold(lease.sure_until)
 
     async def beat() -> None:
         nonlocal lost
         while True:
             await asyncio.sleep(seconds / HEARTBEATS_PER_LEASE)
+            sure_until = time.monotonic() + seconds
             with suppress(Unavailable):  # the commit is fenced, so a missed beat is harmless
                 lost = not await _extend(database, lease, seconds)
+                hold.sure_until = sure_until
             if lost:
+                hold.sure_until = 0.0
                 task.cancel()
                 return
 
     heart = asyncio.create_task(beat())
     try:
-        yield
+        yield hold
     except asyncio.CancelledError:
         if lost:
             task.uncancel()

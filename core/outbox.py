@@ -15,7 +15,7 @@ from core.channels import Account, Address, ChannelAdapter, OutboundPart, SendRe
 from core.dialogue.degrade import degrade
 from core.dialogue.standing import move, set_reachable
 from core.jobs import enqueue
-from core.leases import Lease, LeaseLost
+from core.leases import Hold, Lease, LeaseLost
 from core.live import LiveBus
 from core.receipts import settle_early
 from shared import telemetry
@@ -172,22 +172,22 @@ class Outbox:
         if lease is None:
             return
         with suppress(LeaseLost):
-            async with leases.held(self._database, lease, self._settings.lease_seconds):
-                await self._deliver_all(lease)
+            async with leases.held(self._database, lease, self._settings.lease_seconds) as hold:
+                await self._deliver_all(lease, hold)
 
-    async def _deliver_all(self, lease: Lease) -> None:
+    async def _deliver_all(self, lease: Lease, hold: Hold) -> None:
         try:
             # A part that is begun is also settled: only we can learn what became of it.
-            while await to_the_end(self._deliver_part(lease)):
+            while await to_the_end(self._deliver_part(lease, hold)):
                 pass
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(lease))
             raise
 
-    async def _deliver_part(self, lease: Lease) -> bool:
+    async def _deliver_part(self, lease: Lease, hold: Hold) -> bool:
         """Begin and send the next part. False when nothing is due: the lease is free."""
         delivery = await self._begin(lease)
-        return delivery is not None and await self._send(lease, delivery)
+        return delivery is not None and await self._send(lease, delivery, hold)
 
     async def _hand_back(self, lease: Lease) -> None:
         with suppress(Unavailable):
@@ -276,13 +276,15 @@ class Outbox:
             attempts=row["attempts"] + 1,
         )
 
-    async def _send(self, lease: Lease, delivery: Delivery) -> bool:
+    async def _send(self, lease: Lease, delivery: Delivery, hold: Hold) -> bool:
         """Send one part and settle it. False when the channel wants a pause: the lease is free."""
         await failpoint("after-sending")
         try:
             record = await self._account(lease, delivery)
             adapter = self._channels[record.account.type]
             part = _part(delivery, adapter)
+            if not hold.is_sure:  # we stalled; another may be ahead of us in this conversation
+                raise NetworkError("the lease ran out before the send")
             result = await _send_once(adapter, delivery.address, part, record.account)
         except ChannelError as error:
             refusal = error

@@ -1,4 +1,4 @@
-"""Named places where a test makes the process die or stall: `CAIRN_FAILPOINT=name:kill[:nth]`."""
+"""Named places where a test makes the process die or stall: `CAIRN_FAILPOINT=name:action[:nth]`."""
 
 import asyncio
 import os
@@ -25,7 +25,8 @@ def _armed() -> _Armed | None:
 
 
 async def failpoint(name: str) -> None:
-    """Do nothing, unless the environment armed this name: then kill -9, or hang for ever."""
+    """Do nothing, unless the environment armed this name: then kill -9, stop as a paused machine
+    does until SIGCONT, or hang for ever."""
     armed = _armed()
     if armed is None or armed.name != name:
         return
@@ -34,4 +35,7 @@ async def failpoint(name: str) -> None:
         return
     if armed.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if armed.action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
     await asyncio.Event().wait()

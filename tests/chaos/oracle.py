@@ -35,7 +35,8 @@ async def check(stage: Stage, people: Iterable[Person]) -> int:
         due = [text for text in expected if text in heard or text not in uncertain]
         lost = [text for text in due if text not in heard]
         assert not lost, f"lost for {person.key}: {lost}"
-        assert heard == due, f"{person.key} heard {heard}, not {due}"
+        wrong = [(got, wanted) for got, wanted in zip(heard, due, strict=False) if got != wanted]
+        assert heard == due, f"out of order for {person.key}, from (heard, due) {wrong[:3]}"
     return len(uncertain)
 
 

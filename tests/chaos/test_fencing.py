@@ -2,10 +2,12 @@
 
 import signal
 
+import psutil
 import pytest
 
 from tests.chaos import oracle
-from tests.chaos.people import TelegramPerson, WebPerson
+from tests.chaos.people import TelegramPerson
+from tests.chaos.processes import Process
 from tests.chaos.stage import Stage
 from tests.waiting import eventually
 
@@ -14,22 +16,37 @@ pytestmark = pytest.mark.chaos
 _OUT = "SELECT count(*) AS n FROM app.messages WHERE direction = 'out' AND text = $1"
 
 
-async def test_a_stalled_worker_cannot_commit_its_turn(stage: Stage, eve: WebPerson) -> None:
-    stalled = await stage.start_worker()
-    await stage.quiet()
-    await eve.says("slow 500 then done")
-    await eventually(lambda: is_held(stage, "lease_owner"))
-    stalled.signal(signal.SIGSTOP)
+async def test_a_stalled_worker_cannot_commit_its_turn(stage: Stage, ada: TelegramPerson) -> None:
+    stalled = await stage.start_worker("before-turn-commit:stop")
+    await ada.says("first")
+    await eventually(lambda: is_stopped(stalled))
     await stage.start_worker()
+    await ada.says("second")
     await stage.quiet()
-    await eve.says("after")
     stalled.signal(signal.SIGCONT)
-    await eventually(lambda: "lease" in stalled.text() or stalled.is_running)
-    await eve.says("later")
+    await ada.says("third")
     await stage.quiet()
-    assert await oracle.check(stage, [eve]) == 0
-    (row,) = await stage.fetch(_OUT, "echo slow 500 then done")
+    assert await lets_go(stage, stalled)
+    assert await oracle.check(stage, [ada]) == 0
+    (row,) = await stage.fetch(_OUT, "echo first")
     assert row["n"] == 1
+
+
+async def test_a_worker_that_stalled_before_a_send_does_not_send_it_late(
+    stage: Stage, ada: TelegramPerson
+) -> None:
+    stalled = await stage.start_worker("after-sending:stop")
+    await ada.says("first")
+    await eventually(lambda: is_stopped(stalled))
+    await stage.start_worker()
+    await ada.says("second")
+    await stage.quiet()
+    stalled.signal(signal.SIGCONT)
+    await ada.says("third")
+    await stage.quiet()
+    assert await lets_go(stage, stalled)
+    assert await ada.heard() == ["echo second", "echo third"]
+    assert [row["text"] for row in await stage.uncertain()] == ["echo first"]
 
 
 async def test_a_send_that_outlived_its_lease_is_recorded_and_not_repeated(
@@ -80,12 +97,14 @@ async def test_a_hung_turn_ends_in_its_budget_and_is_tried_again(
     assert row["failures"] == 1
 
 
-async def is_held(stage: Stage, column: str) -> bool:
-    return bool(
-        await stage.fetch(
-            f"SELECT 1 FROM app.ai_conversations WHERE {column} IS NOT NULL"
-        )  # noqa: S608
-    )
+def is_stopped(process: Process) -> bool:
+    return psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+
+
+async def lets_go(stage: Stage, process: Process) -> bool:
+    """Stop it, so that whatever it still had in hand is over; whether it ended well."""
+    process.signal(signal.SIGTERM)
+    return await process.ended() == 0
 
 
 async def is_settled(stage: Stage) -> bool:

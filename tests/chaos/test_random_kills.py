@@ -13,7 +13,7 @@ from tests.chaos.stage import Gateway, Stage
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 SENDERS = 20
-MESSAGES_EACH = 100
+MESSAGES_EACH = 50
 WORKERS = 4
 GATEWAYS = 2
 KILLS = 20
@@ -23,7 +23,7 @@ DUPLICATE_SHARE = 0.2
 MAX_COPIES = 4
 LONGEST_TURN_MS = 40
 SLOW_SHARE = 0.3
-QUIET_SECONDS = 90.0
+QUIET_SECONDS = 60.0
 
 
 async def test_twenty_random_kills_lose_double_and_reorder_nothing(
