@@ -53,7 +53,7 @@ async def run(stage: Stage) -> list[Figure]:
         await load(limiting + path, next(numbers), CHATS)
         async with child(BARE, bare_environment) as bare:
             urls = {"gateway": gateway + path, "limiter on": limiting + path, "bare": bare}
-            reports = await _rounds(urls, numbers, 500 if stage.quick else 3000)
+            reports = await _rounds(urls, numbers, 500 if stage.quick else 2000)
     return _figures(reports)
 
 

@@ -205,7 +205,7 @@ async def test_an_opt_event_is_remembered(learner: Learner, choice: Any, state: 
 async def test_opting_in_again_is_remembered(learner: Learner) -> None:
     await learner.asks("/help")
     for choice in ("out", "in"):
-        event = OptEvent(choice=choice, **envelope(learner.account))  # type: ignore[arg-type]
+        event = OptEvent(choice=choice, **envelope(learner.account))
         await learner.app.runtime.inbox.receive(
             learner.account, learner.adapter, Parsed(events=(event,))
         )
