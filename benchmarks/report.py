@@ -33,7 +33,9 @@ class Figure:
 
 
 def show(title: str, figures: Sequence[Figure]) -> None:
-    table = Table("", "measured", "bound", "of", "ratio", "aim", "", title=title, title_justify="left")
+    table = Table(
+        "", "measured", "bound", "of", "ratio", "aim", "", title=title, title_justify="left"
+    )
     for figure in figures:
         table.add_row(
             figure.name,
