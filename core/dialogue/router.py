@@ -14,6 +14,8 @@ from core.dialogue.memory import Thought, Work
 from core.leases import Lease
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
+from shared.messages import Message
+from shared.utils.text import clean_text, is_blank
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 # How a channel whose buttons carry few bytes names a choice: its message, and which of them.
@@ -67,7 +69,7 @@ class Router:
         if turn.question is not None:
             spoken = await self._answering.answer(lease, work, bot, turn.question)
         return Thought(
-            replies=[m for m in (*turn.said, *spoken.messages) if m.text.strip() or m.choices],
+            replies=[_storable(m) for m in (*turn.said, *spoken.messages) if _is_seen(m)],
             memory=turn.memory,
             session=session,
             human_wanted=turn.human_wanted,
@@ -163,6 +165,15 @@ async def _converse(bot: Bot, turn: Turn) -> None:
             await pattern.handler(turn)
             return
     turn.answer()
+
+
+def _is_seen(message: Message) -> bool:
+    return bool(message.choices) or not is_blank(message.text)
+
+
+def _storable(message: Message) -> Message:
+    """A bot or a model may write what no database holds (NUL, half a character)."""
+    return message.model_copy(update={"text": clean_text(message.text)})
 
 
 def help_text(bot: Bot) -> str:
