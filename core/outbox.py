@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,53 +10,34 @@ import structlog
 
 from core import leases
 from core.accounts import Accounts, ChannelRecord
-from core.channels import Account, Address, ChannelAdapter, OutboundPart, SendResult
-from core.dialogue.degrade import degrade
+from core.channels import Address, ChannelAdapter, SendResult
 from core.dialogue.standing import move, set_reachable
-from core.jobs import enqueue
 from core.leases import Hold, Lease, LeaseLost
-from core.live import LiveBus
 from core.receipts import settle_early
+from core.sending import Delivery, part_of, pause_until, send_once, verdict
 from shared import telemetry
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import (
     AuthRevoked,
     ChannelError,
     ConversationMoved,
-    MessageRejected,
     NetworkError,
-    NotFound,
     OutcomeUnknown,
     RecipientUnreachable,
+    SecretError,
     Unavailable,
 )
 from shared.failpoints import failpoint
 from shared.messages import Message
 from shared.settings import WorkerSettings
 from shared.utils.clock import utc_now
-from shared.utils.ids import derived_id, new_id
+from shared.utils.ids import new_id
 from shared.utils.tasks import insist, to_the_end
 
 log = structlog.get_logger(__name__)
 
-SEND_SECONDS = 10.0
 MAX_ATTEMPTS = 12
 MAX_BACKOFF_SECONDS = 300.0
-# A channel that was switched off keeps its messages; we look again this often.
-PAUSED_SECONDS = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """The next message to send with everything the send needs; its attempt is written already."""
-
-    attempt_id: UUID
-    message_id: UUID
-    channel_id: UUID
-    address: Address
-    message: Message
-    part: int
-    attempts: int
 
 
 _NEXT = """
@@ -68,7 +48,7 @@ FROM app.messages m
 JOIN app.ai_conversations v ON v.creator_id = m.creator_id AND v.id = m.conversation_id
 JOIN app.channels h ON h.creator_id = m.creator_id AND h.id = m.channel_id
 LEFT JOIN app.contact_identities i ON i.creator_id = m.creator_id AND i.channel_id = m.channel_id
-  AND i.address = v.address ->> 'person'
+  AND i.address = v.address ->> 'person' AND i.address = v.address ->> 'chat'
 WHERE m.creator_id = $1 AND m.conversation_id = $2 AND m.direction = 'out'
   AND m.status IN ('queued', 'sending')
 ORDER BY m.seq LIMIT 1
@@ -109,33 +89,6 @@ _REVOKE = """
 UPDATE app.channels SET status = 'revoked', status_reason = $3, updated_at = now()
 WHERE creator_id = $1 AND id = $2
 """
-_RESEND = """
-UPDATE app.messages SET status = 'queued', attempts = 0, error_code = NULL
-WHERE creator_id = $1 AND id = $2 AND direction = 'out'
-  AND status IN ('uncertain', 'failed', 'undelivered')
-RETURNING conversation_id
-"""
-_WAKE = """
-UPDATE app.ai_conversations
-SET outbound_due_at = coalesce(outbound_due_at, now()), outbound_hinted_at = now()
-WHERE creator_id = $1 AND id = $2
-"""
-# Locked first, so that of two requests with one key the second sees what the first has written.
-_LOCK_CONVERSATION = """
-SELECT channel_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $2 FOR UPDATE
-"""
-_COACH = """
-WITH conversation AS (
-  UPDATE app.ai_conversations SET last_seq = last_seq + 1, last_message_at = now()
-  WHERE creator_id = $1 AND id = $2
-    AND NOT EXISTS (SELECT FROM app.messages WHERE creator_id = $1 AND id = $3)
-  RETURNING channel_id, contact_id, last_seq
-)
-INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
-                          kind, author, text, status, idempotency_key)
-SELECT $1, $3, $2, channel_id, contact_id, last_seq, 'out', 'message', 'coach', $4, $5, $6
-FROM conversation
-"""
 
 
 class Outbox:
@@ -147,13 +100,11 @@ class Outbox:
         database: DatabaseManager,
         accounts: Accounts,
         channels: dict[str, ChannelAdapter],
-        live: LiveBus,
         settings: WorkerSettings,
         owner: UUID,
     ) -> None:
         self._database = database
         self._accounts = accounts
-        self._live = live
         self._channels = channels
         self._settings = settings
         self._owner = owner
@@ -178,13 +129,13 @@ class Outbox:
     async def _deliver_all(self, lease: Lease, hold: Hold) -> None:
         try:
             # A part that is begun is also settled: only we can learn what became of it.
-            while await to_the_end(self._deliver_part(lease, hold)):
+            while await to_the_end(self._deliverpart(lease, hold)):
                 pass
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(lease))
             raise
 
-    async def _deliver_part(self, lease: Lease, hold: Hold) -> bool:
+    async def _deliverpart(self, lease: Lease, hold: Hold) -> bool:
         """Begin and send the next part. False when nothing is due: the lease is free."""
         delivery = await self._begin(lease)
         return delivery is not None and await self._send(lease, delivery, hold)
@@ -194,66 +145,18 @@ class Outbox:
             async with self._database.transaction(lease.creator_id) as connection:
                 await leases.hand_back(connection, lease)
 
-    async def enqueue_coach_message(
-        self, creator_id: UUID, conversation_id: UUID, text: str, idempotency_key: str | None = None
-    ) -> UUID:
-        """Queue what a person of the creator's team writes; the same key writes it once.
-
-        Raises NotFound for a conversation of somebody else.
-        """
-        message_id = (
-            derived_id(conversation_id, f"coach:{idempotency_key}") if idempotency_key else new_id()
-        )
-        async with self._database.transaction(creator_id) as connection:
-            channel_id = await connection.fetchval(_LOCK_CONVERSATION, creator_id, conversation_id)
-            if channel_id is None:
-                raise NotFound
-            type_ = await connection.fetchval(
-                "SELECT type FROM app.channels WHERE creator_id = $1 AND id = $2",
-                creator_id,
-                channel_id,
-            )
-            push = self._channels[type_].capabilities.delivery == "push"
-            await connection.execute(
-                _COACH,
-                creator_id,
-                conversation_id,
-                message_id,
-                text,
-                "queued" if push else "sent",
-                idempotency_key or str(message_id),
-            )
-            if push:
-                await self._wake(connection, creator_id, conversation_id)
-        await self._live.publish(creator_id, conversation_id, {"event": "changed"})
-        return message_id
-
-    async def resend(self, creator_id: UUID, message_id: UUID) -> None:
-        """Send again what is uncertain or failed, from the first part not known to be sent."""
-        async with self._database.transaction(creator_id) as connection:
-            conversation_id = await connection.fetchval(_RESEND, creator_id, message_id)
-            if conversation_id is None:
-                raise NotFound("no uncertain or failed message with this id")
-            await self._wake(connection, creator_id, conversation_id)
-
-    async def _wake(
-        self, connection: PgConnection, creator_id: UUID, conversation_id: UUID
-    ) -> None:
-        await connection.execute(_WAKE, creator_id, conversation_id)
-        await enqueue(connection, "deliver", creator_id, conversation_id)
-
     async def _begin(self, lease: Lease) -> Delivery | None:
         """Write the next attempt ahead of its send; None, and the lease free, when none is due."""
         async with self._database.transaction(lease.creator_id) as connection:
             await leases.fence(connection, lease)
             while row := await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id):
-                if pause := _pause(row):
+                if pause := pause_until(row):
                     await leases.release(connection, lease, pause)
                     return None
-                verdict = _verdict(row)
-                if verdict is None:
+                refusal = verdict(row)
+                if refusal is None:
                     return await self._write_ahead(connection, lease, row)
-                await self._end(connection, lease, row["id"], *verdict)
+                await self._end(connection, lease, row["id"], *refusal)
             await leases.release(connection, lease)
         return None
 
@@ -282,10 +185,10 @@ class Outbox:
         try:
             record = await self._account(lease, delivery)
             adapter = self._channels[record.account.type]
-            part = _part(delivery, adapter)
+            part = part_of(delivery, adapter)
             if not hold.is_sure:  # we stalled; another may be ahead of us in this conversation
                 raise NetworkError("the lease ran out before the send")
-            result = await _send_once(adapter, delivery.address, part, record.account)
+            result = await send_once(adapter, delivery.address, part, record.account)
         except ChannelError as error:
             refusal = error
             return await insist(lambda: self._settle_error(lease, delivery, refusal))
@@ -299,6 +202,8 @@ class Outbox:
             return await self._accounts.get(lease.creator_id, delivery.channel_id)
         except Unavailable as error:
             raise NetworkError("the database left before the send") from error
+        except SecretError as error:
+            raise AuthRevoked("the stored credentials can't be read", code=error.code) from error
 
     async def _settle_sent(
         self, lease: Lease, delivery: Delivery, result: SendResult, *, last: bool
@@ -355,7 +260,8 @@ class Outbox:
                 await connection.execute(_REVOKE, creator_id, channel_id, error.detail_code)
                 self._accounts.forget(channel_id)
                 return "queued", "retry"
-            case RecipientUnreachable() if delivery.address.person:
+            # In a group the error is about the group, not about who wrote last.
+            case RecipientUnreachable() if delivery.address.person == delivery.address.chat:
                 person = delivery.address.person
                 await set_reachable(connection, creator_id, channel_id, person, error.reason)
         return ("queued", "retry") if error.retryable and again else ("failed", "refused")
@@ -380,47 +286,6 @@ class Outbox:
         code: str,
     ) -> None:
         await connection.execute(_END, lease.creator_id, message_id, status, outcome, code)
-
-
-def _part(delivery: Delivery, adapter: ChannelAdapter) -> OutboundPart:
-    parts = degrade(delivery.message, adapter.capabilities, delivery.message_id)
-    if delivery.part >= len(parts):  # nothing in it that anybody would see
-        raise MessageRejected("The message is empty.", code="message_empty")
-    return parts[delivery.part]
-
-
-async def _send_once(
-    adapter: ChannelAdapter, to: Address, part: OutboundPart, account: Account
-) -> SendResult:
-    """One call, one deadline; every failure comes out as a ChannelError."""
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            return await adapter.send(to, part, account)
-    except TimeoutError as error:
-        raise OutcomeUnknown from error
-    except ChannelError:
-        raise
-    except Exception as error:
-        raise adapter.classify(error) from error
-
-
-def _verdict(row: Any) -> tuple[str, str, str] | None:
-    """(status, outcome, code) of a message that must not be sent; None when it may be."""
-    if row["status"] == "sending":
-        # The worker died between writing ahead and settling: the part may be out or not.
-        return "uncertain", "unknown", "worker_died_while_sending"
-    if row["reachable"] != "yes":
-        return "failed", "refused", f"recipient_{row['reachable']}"
-    return None
-
-
-def _pause(row: Any) -> datetime | None:
-    """Until when the channel takes nothing."""
-    now = utc_now()
-    if row["channel_status"] != "active":
-        return now + timedelta(seconds=PAUSED_SECONDS)
-    blocked: datetime | None = row["blocked_until"]
-    return blocked if blocked and blocked > now else None
 
 
 async def _conversation_key(connection: PgConnection, lease: Lease) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.accounts import Accounts
 from core.bots import Bot
 from core.channels import ChannelAdapter
+from core.desk import Desk
 from core.dialogue.answering import Answering
 from core.dialogue.engine import Engine
 from core.dialogue.router import Router
@@ -45,6 +46,7 @@ class Runtime:
     models: Models
     inbox: Inbox
     outbox: Outbox
+    desk: Desk
     engine: Engine
 
 
@@ -121,10 +123,10 @@ def _assemble(
             database=database,
             accounts=accounts,
             channels=channels,
-            live=live,
             settings=settings.worker,
             owner=owner,
         ),
+        desk=Desk(database=database, channels=channels, live=live),
         engine=Engine(
             database=database,
             accounts=accounts,

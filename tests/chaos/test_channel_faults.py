@@ -45,7 +45,7 @@ async def test_an_unknown_outcome_is_listed_and_never_sent_again_by_itself(
     assert await ada.heard() == expected
     assert len(stage.emulator.calls("sendMessage")) == 2
     (row,) = await stage.uncertain()
-    await stage.runtime.outbox.resend(stage.creator_id, row["id"])
+    await stage.runtime.desk.resend(stage.creator_id, row["id"])
     await stage.quiet()
     assert await ada.heard() == [*expected, "echo first"]
     assert await outcome(stage, "first") == ("sent", None)
@@ -105,7 +105,7 @@ async def test_who_blocked_the_bot_is_sent_nothing_until_they_write_again(
     assert await outcome(stage, "first") == ("failed", "recipient_blocked")
     calls = len(stage.emulator.calls("sendMessage"))
     person = {"creator": stage.creator_id, "channel": stage.telegram.channel_id}
-    await stage.runtime.outbox.enqueue_coach_message(
+    await stage.runtime.desk.say(
         person["creator"], await conversation_of(stage, "before"), "are you there?"
     )
     await stage.quiet()
@@ -155,7 +155,7 @@ async def test_a_long_message_goes_on_at_the_part_that_failed(
     assert [text[:5] for text in await ada.heard()] == ["part1", "echo "]
     (row,) = await stage.uncertain()
     assert row["parts_sent"] == 1
-    await stage.runtime.outbox.resend(stage.creator_id, row["id"])
+    await stage.runtime.desk.resend(stage.creator_id, row["id"])
     await stage.quiet()
     assert [text[:5] for text in await ada.heard()] == ["part1", "echo ", "part2", "part3"]
 

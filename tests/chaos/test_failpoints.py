@@ -137,5 +137,5 @@ async def resend_what_never_arrived(stage: Stage) -> None:
     """What a person does with the list of uncertain sends, having looked into the chat."""
     for row in await stage.uncertain():
         if row["text"] not in stage.emulator.texts():
-            await stage.runtime.outbox.resend(stage.creator_id, row["id"])
+            await stage.runtime.desk.resend(stage.creator_id, row["id"])
     await stage.quiet()

@@ -185,7 +185,7 @@ async def test_resend_goes_on_with_the_part_that_is_not_known_to_be_out(learner:
     await work(learner.app)
     row = await learner.last()
     assert (row["status"], row["parts_sent"]) == ("uncertain", 1)
-    await learner.app.runtime.outbox.resend(learner.app.creator_id, row["id"])
+    await learner.app.runtime.desk.resend(learner.app.creator_id, row["id"])
     await work(learner.app)
     assert [sent.text for sent in learner.emulator.sent] == [part.text.text for part in parts]
     assert (await learner.last())["status"] == "sent"
@@ -193,11 +193,11 @@ async def test_resend_goes_on_with_the_part_that_is_not_known_to_be_out(learner:
 
 async def test_resend_is_for_uncertain_and_failed_messages_only(learner: Learner) -> None:
     await learner.asks("/help")
-    outbox, row = learner.app.runtime.outbox, await learner.last()
+    desk, row = learner.app.runtime.desk, await learner.last()
     with pytest.raises(NotFound):
-        await outbox.resend(learner.app.creator_id, row["id"])
+        await desk.resend(learner.app.creator_id, row["id"])
     with pytest.raises(NotFound):
-        await outbox.resend(uuid4(), row["id"])
+        await desk.resend(uuid4(), row["id"])
     assert len(learner.emulator.sent) == 1
 
 
@@ -248,7 +248,7 @@ async def test_without_a_key_every_coach_message_counts(learner: Learner) -> Non
 async def test_a_coach_can_not_write_into_another_creators_conversation(learner: Learner) -> None:
     await learner.asks("/help")
     with pytest.raises(NotFound):
-        await learner.app.runtime.outbox.enqueue_coach_message(
+        await learner.app.runtime.desk.say(
             uuid4(), await learner.conversation_id(), "Hello"
         )
 
@@ -269,7 +269,7 @@ async def written(school: App, text: str) -> Any:
     conversation_id = await school.runtime.inbox.open_conversation(
         account, address=Address(chat="1", person="1"), sender=Sender(address="1"), key="1"
     )
-    await school.runtime.outbox.enqueue_coach_message(school.creator_id, conversation_id, text)
+    await school.runtime.desk.say(school.creator_id, conversation_id, text)
     await work(school)
     return await only_message(school)
 
@@ -327,7 +327,7 @@ async def test_a_limit_of_the_whole_channel_pauses_its_other_conversations(
     other = await school.runtime.inbox.open_conversation(
         record.account, address=Address(chat="2", person="2"), sender=Sender(address="2"), key="2"
     )
-    await school.runtime.outbox.enqueue_coach_message(school.creator_id, other, "Hello, too")
+    await school.runtime.desk.say(school.creator_id, other, "Hello, too")
     await work(school)
     assert probe.sent == []
 
@@ -344,7 +344,7 @@ async def test_a_message_that_nobody_would_see_is_settled_without_a_send(
 
 
 async def coach_writes(learner: Learner, text: str, key: str | None = None) -> Any:
-    return await learner.app.runtime.outbox.enqueue_coach_message(
+    return await learner.app.runtime.desk.say(
         learner.app.creator_id, await learner.conversation_id(), text, key
     )
 

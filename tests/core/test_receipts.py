@@ -105,7 +105,7 @@ async def test_a_receipt_that_comes_before_our_own_row_is_kept_for_it(
     conversation_id = await school.runtime.inbox.open_conversation(
         account, address=Address(chat="1", person="1"), sender=Sender(address="1"), key="1"
     )
-    await school.runtime.outbox.enqueue_coach_message(school.creator_id, conversation_id, "Hello")
+    await school.runtime.desk.say(school.creator_id, conversation_id, "Hello")
     await work(school)
     assert (await only_message(school))["status"] == "delivered"
     assert await school.fetch("SELECT 1 FROM app.early_receipts WHERE creator_id = $1") == []

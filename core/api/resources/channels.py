@@ -247,7 +247,12 @@ def _check_names(adapter: ChannelAdapter, credentials: dict[str, str]) -> None:
 
 
 def _check_settings(runtime: Runtime, settings: dict[str, Any]) -> None:
-    if len(orjson.dumps(settings)) > MAX_SETTINGS_BYTES:
+    try:
+        size = len(orjson.dumps(settings))
+    except orjson.JSONEncodeError as error:
+        message = "the settings hold a number of more than 64 bits"
+        raise InvalidInput(message, code="bad_settings") from error
+    if size > MAX_SETTINGS_BYTES:
         raise InvalidInput("the settings are too long", code="bad_settings")
     if settings.get("api_base_url") is not None:
         check_api_base_url(

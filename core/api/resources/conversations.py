@@ -1,6 +1,6 @@
 """/api/v1/conversations: read them, reply as a coach, hand one back to the bot."""
 
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -56,7 +56,7 @@ async def list_conversations(
 ) -> Page[ConversationShown]:
     """The ones written in last come first."""
     cursors = Cursors("conversations", principal.creator_id)
-    position = cursors.read(cursor, datetime.fromisoformat, UUID)
+    position = cursors.read(cursor, _moment, UUID)
     before = (position[0], position[1]) if position else None
     rows = await Conversations(db).latest(limit + 1, before, contact_id=contact_id, status=status)
     return cursors.page(
@@ -101,9 +101,7 @@ async def send_coach_message(
     if is_blank(body.text):
         raise InvalidInput("the message is empty", code="empty_text")
     creator_id = principal.creator_id
-    message_id = await runtime.outbox.enqueue_coach_message(
-        creator_id, conversation_id, body.text, idempotency_key
-    )
+    message_id = await runtime.desk.say(creator_id, conversation_id, body.text, idempotency_key)
     async with runtime.database.get_session(creator_id) as session:
         await _refuse_other_text(Messages(session), message_id, body.text)
         _audit(session, principal, "conversation.coach_wrote", conversation_id)
@@ -131,6 +129,14 @@ async def _refuse_other_text(messages: Messages, message_id: UUID, text: str) ->
 
 def _audit(db: TenantDb, principal: PrincipalDep, action: str, target: UUID) -> None:
     audit.record(db, principal.creator_id, actor=principal.actor, action=action, target=target)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    # The calendar's first and last days have no such moment in every zone.
+    if moment.tzinfo is None or not 1 < moment.year < MAXYEAR:
+        raise ValueError("not a moment that we have written")
+    return moment
 
 
 def _seq(text: str) -> int:

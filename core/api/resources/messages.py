@@ -65,7 +65,7 @@ async def resend_message(
     message_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
 ) -> MessageDetails:
     """Send again what is uncertain or failed. The contact may get an uncertain one twice."""
-    await runtime.outbox.resend(principal.creator_id, message_id)
+    await runtime.desk.resend(principal.creator_id, message_id)
     return await _noted(runtime, principal, "message.resent", message_id)
 
 

@@ -1,0 +1,97 @@
+"""What people of the creator's team do in a conversation: write in it, send again."""
+
+from uuid import UUID
+
+from core.channels import ChannelAdapter
+from core.jobs import enqueue
+from core.live import CHANGED, LiveBus
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import NotFound
+from shared.utils.ids import derived_id, new_id
+
+_RESEND = """
+UPDATE app.messages SET status = 'queued', attempts = 0, error_code = NULL
+WHERE creator_id = $1 AND id = $2 AND direction = 'out'
+  AND status IN ('uncertain', 'failed', 'undelivered')
+RETURNING conversation_id
+"""
+_WAKE = """
+UPDATE app.ai_conversations
+SET outbound_due_at = coalesce(outbound_due_at, now()), outbound_hinted_at = now()
+WHERE creator_id = $1 AND id = $2
+"""
+# Locked first, so that of two requests with one key the second sees what the first has written.
+_LOCK_CONVERSATION = """
+SELECT channel_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $2 FOR UPDATE
+"""
+_COACH = """
+WITH conversation AS (
+  UPDATE app.ai_conversations SET last_seq = last_seq + 1, last_message_at = now()
+  WHERE creator_id = $1 AND id = $2
+    AND NOT EXISTS (SELECT FROM app.messages WHERE creator_id = $1 AND id = $3)
+  RETURNING channel_id, contact_id, last_seq
+)
+INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
+                          kind, author, text, status, idempotency_key)
+SELECT $1, $3, $2, channel_id, contact_id, last_seq, 'out', 'message', 'coach', $4, $5, $6
+FROM conversation
+"""
+
+
+class Desk:
+    """Puts a person's words into the outbox; the outbox sends them like any other message."""
+
+    def __init__(
+        self, *, database: DatabaseManager, channels: dict[str, ChannelAdapter], live: LiveBus
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._live = live
+
+    async def say(
+        self, creator_id: UUID, conversation_id: UUID, text: str, idempotency_key: str | None = None
+    ) -> UUID:
+        """Queue what a person of the creator's team writes; the same key writes it once.
+
+        Raises NotFound for a conversation of somebody else.
+        """
+        message_id = (
+            derived_id(conversation_id, f"coach:{idempotency_key}") if idempotency_key else new_id()
+        )
+        async with self._database.transaction(creator_id) as connection:
+            channel_id = await connection.fetchval(_LOCK_CONVERSATION, creator_id, conversation_id)
+            if channel_id is None:
+                raise NotFound
+            type_ = await connection.fetchval(
+                "SELECT type FROM app.channels WHERE creator_id = $1 AND id = $2",
+                creator_id,
+                channel_id,
+            )
+            push = self._channels[type_].capabilities.delivery == "push"
+            await connection.execute(
+                _COACH,
+                creator_id,
+                conversation_id,
+                message_id,
+                text,
+                "queued" if push else "sent",
+                idempotency_key or str(message_id),
+            )
+            if push:
+                await self._wake(connection, creator_id, conversation_id)
+        await self._live.publish(creator_id, conversation_id, CHANGED)
+        return message_id
+
+    async def resend(self, creator_id: UUID, message_id: UUID) -> None:
+        """Send again what is uncertain or failed, from the first part not known to be sent."""
+        async with self._database.transaction(creator_id) as connection:
+            conversation_id = await connection.fetchval(_RESEND, creator_id, message_id)
+            if conversation_id is None:
+                raise NotFound("no uncertain or failed message with this id")
+            await self._wake(connection, creator_id, conversation_id)
+
+    async def _wake(
+        self, connection: PgConnection, creator_id: UUID, conversation_id: UUID
+    ) -> None:
+        await connection.execute(_WAKE, creator_id, conversation_id)
+        await enqueue(connection, "deliver", creator_id, conversation_id)
