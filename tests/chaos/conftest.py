@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from adapters.telegram.emulator import TelegramEmulator
 from core.creators import add_creator

@@ -10,11 +10,13 @@ import os
 import select
 import signal
 import sys
+import traceback
 from typing import Any, NoReturn
 
-from core.cli import app
+from core.cli import app, serve, worker
 from core.loader import load_bots, load_channels
 
+_IMPORTED = (serve, worker)  # the command imports them only when it is asked for
 _WAIT_SECONDS = 0.02
 
 
@@ -22,9 +24,10 @@ def main() -> None:
     load_channels()  # a platform's library is most of the time that a start takes
     load_bots()
     children: set[int] = set()
+    requests = open(0, "rb", buffering=0)  # noqa: SIM115 - unbuffered, so that select sees it all
     while True:
-        if select.select([sys.stdin.buffer.raw], [], [], _WAIT_SECONDS)[0]:  # type: ignore[attr-defined]
-            line = sys.stdin.buffer.raw.readline()  # type: ignore[attr-defined]
+        if select.select([requests], [], [], _WAIT_SECONDS)[0]:
+            line = requests.readline()
             if not line:
                 break
             children.add(_fork(json.loads(line)))
@@ -55,6 +58,8 @@ def _become(request: dict[str, Any]) -> NoReturn:
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""People who write to the bot as a platform delivers it: again and again, until it is answered 2xx."""
+"""People who write to the bot as platforms deliver it: again and again, until it is taken."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +20,11 @@ Choose = Callable[[], Gateway]
 class Person(Protocol):
     """`said` holds what was acknowledged, in order."""
 
-    key: str
     said: list[str]
     refusals: list[int]
+
+    @property
+    def key(self) -> str: ...
 
     async def says(self, text: str, *, copies: int = 1) -> None: ...
 
@@ -66,14 +68,19 @@ class WebPerson:
     gateway: Choose
     said: list[str] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
-    key: str = ""
     token: str = ""
+    conversation_id: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.conversation_id
 
     async def opens(self) -> None:
         """Open the chat; the greeting is its first reply."""
         response = await self._post("sessions", {})
         assert response.status_code == 201, response.text
-        self.token, self.key = response.json()["token"], response.json()["conversation_id"]
+        body = response.json()
+        self.token, self.conversation_id = body["token"], body["conversation_id"]
         self.said.append("/start")
 
     async def says(self, text: str, *, copies: int = 1) -> None:

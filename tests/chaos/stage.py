@@ -1,4 +1,4 @@
-"""What a chaos test plays on: a creator with two channels, an emulated Telegram, processes to kill."""
+"""What a chaos test plays on: a creator, two channels, an emulated Telegram, and processes."""
 
 import os
 from dataclasses import dataclass, field
@@ -85,7 +85,8 @@ class Stage:
     ) -> dict[str, str]:
         """Of a process: this test's engines, short times, no limits."""
         s = self.settings
-        assert s.database.dispatch_url and s.redis.url and s.secret_keys
+        assert s.redis.url is not None
+        assert s.secret_keys is not None
         env = {
             "PATH": os.environ["PATH"],
             "CAIRN_DATABASE__URL": self.urls.app,

@@ -1,6 +1,7 @@
 """What a platform does wrong, class by class: what may be tried again is, nothing else ever."""
 
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
@@ -104,10 +105,8 @@ async def test_who_blocked_the_bot_is_sent_nothing_until_they_write_again(
     await stage.quiet()
     assert await outcome(stage, "first") == ("failed", "recipient_blocked")
     calls = len(stage.emulator.calls("sendMessage"))
-    person = {"creator": stage.creator_id, "channel": stage.telegram.channel_id}
-    await stage.runtime.desk.say(
-        person["creator"], await conversation_of(stage, "before"), "are you there?"
-    )
+    conversation = await conversation_of(stage, "before")
+    await stage.runtime.desk.say(stage.creator_id, conversation, "are you there?")
     await stage.quiet()
     assert len(stage.emulator.calls("sendMessage")) == calls
     stage.emulator.bot.blocked.discard(ada.key)
@@ -194,6 +193,6 @@ async def point_at(stage: Stage, base_url: str) -> None:
     )
 
 
-async def conversation_of(stage: Stage, text: str) -> object:
+async def conversation_of(stage: Stage, text: str) -> UUID:
     (row,) = await stage.fetch("SELECT conversation_id FROM app.messages WHERE text = $1", text)
-    return row["conversation_id"]
+    return UUID(str(row["conversation_id"]))

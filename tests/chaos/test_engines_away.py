@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis leave in mid-load: nothing acknowledged is lost, and all comes back by itself."""
+"""PostgreSQL and Redis leave in mid-load: nothing taken is lost, and all comes back by itself."""
 
 import asyncio
 import time
@@ -20,6 +20,8 @@ RECOVERY_SECONDS = 10.0
 # What a request may take while Redis is away: its time limit a few times, and a slow machine.
 PATIENCE_SECONDS = 2.0
 OUTAGES = 3
+PACE_SECONDS = 0.1  # between a person's messages: the load is steady and one worker bears it
+OUTAGE_SECONDS = 3.0
 FLUSHES = 5
 
 
@@ -50,6 +52,7 @@ class Talk:
             self.slowest = max(self.slowest, time.monotonic() - started)
             number += 1
             self.count += 1
+            await asyncio.sleep(PACE_SECONDS)
 
     async def more(self, messages: int = 30) -> None:
         """Wait until so many more were taken."""
@@ -137,7 +140,7 @@ async def test_an_outage_in_a_turn_is_no_death_of_its_worker(
     for _ in range(OUTAGES):
         await eventually(lambda: is_begun(stage), timeout=RECOVERY_SECONDS)
         await engines.stop("postgres")
-        await asyncio.sleep(3)  # the turn ends while its database is away
+        await asyncio.sleep(OUTAGE_SECONDS)  # the turn ends while its database is away
         await engines.start("postgres")
     await stage.quiet()
     assert await oracle.check(stage, [ada]) == 0

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from core.jobs import enqueue
 from tests.chaos import oracle
 from tests.chaos.people import Person, TelegramPerson, WebPerson
 from tests.chaos.stage import Gateway, Stage
@@ -127,8 +128,6 @@ def alive(gateways: list[Gateway]) -> Gateway:
 
 
 async def enqueue_ingest(stage: Stage, document_id: UUID) -> None:
-    from core.jobs import enqueue
-
     async with stage.runtime.database.transaction(stage.creator_id) as connection:
         await enqueue(connection, "ingest", stage.creator_id, document_id)
 

@@ -1,19 +1,24 @@
 """Many people, several workers and gateways, and one after another is killed at random."""
 
 import asyncio
+import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
+from core.dialogue.guard import MAX_DEATHS
 from tests.chaos import oracle
-from tests.chaos.people import Person, TelegramPerson, WebPerson
+from tests.chaos.people import PATIENCE_SECONDS, Person, TelegramPerson, WebPerson
+from tests.chaos.processes import Process
 from tests.chaos.stage import Gateway, Stage
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 SENDERS = 20
-MESSAGES_EACH = 50
+MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "50"))
 WORKERS = 4
 GATEWAYS = 2
 KILLS = 20
@@ -32,20 +37,17 @@ async def test_twenty_random_kills_lose_double_and_reorder_nothing(
     workers = [await stage.start_worker() for _ in range(WORKERS)]
     gateways = [await stage.start_gateway() for _ in range(GATEWAYS)]
     people = await crowd(stage, lambda: chance.choice(gateways))
-    done = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        killing = group.create_task(kill(stage, chance, workers, gateways, done))
-        senders = [group.create_task(talk(person, chance)) for person in people]
-        await asyncio.wait(senders)
-        done.set()
-    worker_kills = killing.result()
+        for person in people:
+            group.create_task(talk(person, chance))
+        killing = group.create_task(kill(stage, chance, people, workers, gateways))
     await stage.quiet(QUIET_SECONDS)
     await oracle.stored_once(stage, people)
     uncertain = await oracle.check(stage, people)
     # A dying worker leaves at most the sends it had begun, one for each conversation it held.
-    assert uncertain <= worker_kills * SENDERS // 2
+    assert uncertain <= killing.result() * SENDERS // 2
     dead = await stage.fetch("SELECT starts FROM app.messages WHERE status = 'dead'")
-    assert all(row["starts"] > 2 for row in dead)
+    assert all(row["starts"] > MAX_DEATHS for row in dead)
 
 
 async def crowd(stage: Stage, gateway: Callable[[], Gateway]) -> list[Person]:
@@ -70,35 +72,25 @@ async def talk(person: Person, chance: random.Random) -> None:
 async def kill(
     stage: Stage,
     chance: random.Random,
-    workers: list[object],
+    people: list[Person],
+    workers: list[Process],
     gateways: list[Gateway],
-    done: asyncio.Event,
 ) -> int:
-    """Kill and replace until enough have died; how many of them were workers."""
+    """Kill and replace at moments spread over the load; how many of the victims were workers."""
     worker_kills = 0
-    for _ in range(KILLS):
-        await pause(done, chance.uniform(0.1, 1.0))
+    for moment in sorted(chance.sample(range(SENDERS * MESSAGES_EACH), KILLS)):
+        await eventually(partial(has_said, people, moment), timeout=PATIENCE_SECONDS)
         if chance.random() < GATEWAY_SHARE:
-            await replace(gateways, chance, lambda g: g.process.kill(), stage.start_gateway)
+            index = chance.randrange(GATEWAYS)
+            await gateways[index].process.kill()
+            gateways[index] = await stage.start_gateway()
         else:
-            await replace(workers, chance, lambda w: w.kill(), stage.start_worker)
+            index = chance.randrange(WORKERS)
+            await workers[index].kill()
+            workers[index] = await stage.start_worker()
             worker_kills += 1
     return worker_kills
 
 
-async def replace(
-    running: list[object],
-    chance: random.Random,
-    end: Callable[..., Awaitable[None]],
-    start: Callable[[], Awaitable[object]],
-) -> None:
-    index = chance.randrange(len(running))
-    await end(running[index])
-    running[index] = await start()
-
-
-async def pause(done: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(done.wait(), seconds)
-    except TimeoutError:
-        return
+def has_said(people: list[Person], count: int) -> bool:
+    return sum(len(person.said) for person in people) >= count
