@@ -1,7 +1,8 @@
 """AppError
 ├── InvalidInput 422 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
-├── PayloadTooLarge 413 · UnsupportedEncoding 415 · QuotaExceeded 429 ↻ · Unavailable 503 ↻
-├── TenantNotBound ⚑ · SecretError ⚑ · ConfigurationError (exit 78)
+├── BodyTooSlow 408 · PayloadTooLarge 413 · UnsupportedEncoding 415
+├── QuotaExceeded 429 ↻ · Unavailable 503 ↻
+├── TenantNotBound ⚑ · SecretError 503 ⚑ · ConfigurationError (exit 78)
 ├── ChannelError: VerificationError 401 · RateLimited ↻ · NetworkError ↻ · OutcomeUnknown ·
 │   MessageRejected · RecipientUnreachable · ConversationMoved · AuthRevoked ⚑ · PermissionDenied ⚑
 └── ModelError: ModelUnavailable ↻ · TruncatedStream ↻ · ContextTooLong · PromptRenderError
@@ -67,6 +68,13 @@ class Conflict(AppError):
     status = 409
 
 
+class BodyTooSlow(AppError):
+    """The rest of the body did not come in time."""
+
+    code = "body_too_slow"
+    status = 408
+
+
 class PayloadTooLarge(AppError):
     """The payload is too large."""
 
@@ -108,6 +116,7 @@ class SecretError(AppError):
     """A stored secret cannot be read with the configured keys."""
 
     code = "secret_unreadable"
+    status = 503  # until the operator brings the key back
     loggable = True
 
 

@@ -3,6 +3,7 @@
 Plain ASGI, because wrapping each response in another task and queue halves the hot path's speed.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api.problems import from_error, unexpected
 from shared import telemetry
-from shared.errors import AppError, PayloadTooLarge, UnsupportedEncoding
+from shared.errors import AppError, BodyTooSlow, PayloadTooLarge, UnsupportedEncoding
 from shared.utils.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,7 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 MEGABYTE = 1024 * 1024
 DEFAULT_BODY_BYTES = MEGABYTE
 UPLOAD_BODY_BYTES = 12 * MEGABYTE
+BODY_SECONDS = 20.0  # the longest silence inside a body
 UPLOAD_PATH = "/api/v1/knowledge/documents"
 
 SAFE_HEADERS = {
@@ -91,17 +93,28 @@ class BodyLimit:
         except AppError as error:
             await from_error(error)(scope, receive, send)
             return
-        seen = 0
+        await self._app(scope, _limited(receive, limit), send)
 
-        async def receive_limited() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise PayloadTooLarge
-            return message
 
-        await self._app(scope, receive_limited, send)
+def _limited(receive: Receive, limit: int) -> Receive:
+    """`receive` for a body of at most `limit` bytes, each piece of which comes in time."""
+    seen, is_whole = 0, False
+
+    async def receive_limited() -> Message:
+        nonlocal seen, is_whole
+        # After the body only the client's leaving is waited for, however long that takes.
+        try:
+            async with asyncio.timeout(None if is_whole else BODY_SECONDS):
+                message = await receive()
+        except TimeoutError as error:
+            raise BodyTooSlow from error
+        seen += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        if seen > limit:
+            raise PayloadTooLarge
+        return message
+
+    return receive_limited
 
 
 def _check_headers(headers: Headers, limit: int) -> None:

@@ -16,13 +16,15 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.errors import AppError, Conflict, InvalidInput, QuotaExceeded, Unavailable
+from shared.errors import AppError, Conflict, InvalidInput, NotFound, QuotaExceeded, Unavailable
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 # lock timeout, statement timeout, deadlock, serialization failure: a repeat may well succeed
 _BUSY_STATES = frozenset(("55P03", "57014", "40P01", "40001"))
+# What a request is about was deleted while it ran, by another request or on another gateway.
+_REFERENCE_GONE = "23503"
 _CODES = {
     400: "bad_request",
     401: "unauthorized",
@@ -95,7 +97,8 @@ def from_error(error: AppError) -> Response:
     detail = error.message
     if status >= 500 and not error.retryable and status != HTTPStatus.BAD_GATEWAY:
         log.error("request.failed", code=code, exc_info=error)
-        detail = "Something went wrong on our side."
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            detail = "Something went wrong on our side."
     return problem(status, code, detail, retry_after=retry_after)
 
 
@@ -125,8 +128,11 @@ async def _integrity_error(_request: Request, _error: Exception) -> Response:
 
 
 async def _driver_error(_request: Request, error: Exception) -> Response:
-    if getattr(error, "sqlstate", None) in _BUSY_STATES:
+    state = getattr(error, "sqlstate", None)
+    if state in _BUSY_STATES:
         return from_error(Unavailable("the database is busy", retry_after=1))
+    if state == _REFERENCE_GONE:
+        return from_error(NotFound())
     raise error
 
 

@@ -72,7 +72,8 @@ class School:
 
         async def is_quiet() -> bool:
             async with self.runtime.database.transaction(self.id) as connection:
-                return await connection.fetchval(_PENDING, self.id) == 0
+                left: int = await connection.fetchval(_PENDING, self.id)
+            return left == 0
 
         await eventually(is_quiet, timeout=40)
 

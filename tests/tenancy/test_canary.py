@@ -158,9 +158,10 @@ async def test_no_word_of_one_creator_reaches_another(town: Town) -> None:
 async def test_a_search_for_another_creators_words_finds_none(town: Town) -> None:
     await fill(town.a, town.canaries, town.telegram_url)
     await town.b.learns({"Juggling": f"To begin with {TOPIC}, start with one hand."})
-    found = []
-    for query in (*town.canaries.words.values(), TOPIC, "kites"):
-        found.append(await town.b.api("POST", "knowledge/search", json={"query": query, "k": 50}))
+    found = [
+        await town.b.api("POST", "knowledge/search", json={"query": query, "k": 50})
+        for query in (*town.canaries.words.values(), TOPIC, "kites")
+    ]
     assert town.canaries.found_in(found) == []
     assert any(answer["passages"] for answer in found)
     # The owner's own search does find them: the words were planted where searches look.
@@ -191,7 +192,8 @@ async def _redis_entries(settings: Settings) -> dict[str, str]:
     assert settings.redis.url is not None
     client = redis_client.Redis.from_url(settings.redis.url.get_secret_value())
     try:
-        return {key.decode(): str(await client.dump(key)) for key in await client.keys("*")}
+        keys = [key async for key in client.scan_iter()]
+        return {key.decode(): str(await client.dump(key)) for key in keys}
     finally:
         await client.aclose()
 
@@ -213,8 +215,9 @@ async def _chroma_records(settings: Settings) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for collection in await client.list_collections():
         page = await collection.get(include=["documents", "metadatas", "uris"])
-        columns = [page[name] or [None] * len(page["ids"]) for name in ("documents", "uris")]
-        rows = zip(page["ids"], page["metadatas"] or [], *columns, strict=True)
+        nothing: list[Any] = [None] * len(page["ids"])
+        columns = (page["metadatas"] or [], page["documents"] or nothing, page["uris"] or nothing)
+        rows = zip(page["ids"], *columns, strict=True)
         records += [
             {"id": id_, "metadata": metadata, "document": document, "uri": uri}
             for id_, metadata, document, uri in rows
