@@ -24,7 +24,10 @@ _COMMAND = re.compile(r"^[a-z][a-z0-9_]{0,31}$")  # what Telegram accepts, the s
 
 @dataclass(kw_only=True)
 class Turn:
-    """One exchange as a handler sees it. `memory` belongs to the contact and is saved with it."""
+    """One exchange as a handler sees it. `memory` belongs to the contact and is saved with it.
+
+    `contact_name` is escaped for `say`: a person may call themselves `[win](https://…)`.
+    """
 
     text: str
     arguments: str = ""

@@ -18,6 +18,7 @@ from shared.errors import InvalidInput, NotFound
 from shared.models import chunks, knowledge
 from shared.models.knowledge import DocumentRecord, DocumentStatus, NewDocument, SourceKind
 from shared.utils.ids import new_id
+from shared.utils.text import clean_text
 
 MAX_TITLE = 300
 MAX_QUERY = 8000
@@ -210,10 +211,10 @@ def _content(text: str | None, data: bytes | None, filename: str) -> ReadText:
 
 
 def _title(title: str, filename: str) -> str:
-    named = " ".join(title.replace("\x00", "").split()) or filename.rsplit("/", 1)[-1]
+    named = " ".join(clean_text(title).split()) or clean_text(filename).rsplit("/", 1)[-1]
     if not named:
         raise InvalidInput("a document needs a title", code="no_title")
-    return named.encode(errors="replace").decode()[:MAX_TITLE]
+    return named[:MAX_TITLE]
 
 
 def _passage(found: Found) -> Passage:

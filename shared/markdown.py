@@ -23,6 +23,7 @@ _MAX_LINK_SCAN = 2_000_000
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _parser.validateLink = lambda url: True  # type: ignore[method-assign]  # judged in `is_safe_link`
 
+_MARKUP = re.compile(r"([\\`*_~\[\]<>#!|&+-])")
 _MARKS: dict[str, MarkKind] = {
     "strong": "bold",
     "em": "italic",
@@ -30,6 +31,11 @@ _MARKS: dict[str, MarkKind] = {
     "heading": "bold",
     "th": "bold",
 }
+
+
+def escape(text: str) -> str:
+    """One line of somebody else's text, to stand in Markdown as it is."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 def to_rich(markdown: str) -> RichText:

@@ -227,9 +227,9 @@ def _place(message: types.Message) -> Fields:
 
 def _address(chat: types.Chat, topic: int | None, user: types.User | None) -> Address:
     return Address(
-        chat=str(chat.id),
+        chat=_id(chat.id),
         thread=str(topic) if topic else None,
-        person=str(user.id) if user else None,
+        person=_id(user.id) if user else None,
     )
 
 
@@ -242,11 +242,18 @@ def _topic(message: types.MaybeInaccessibleMessageUnion) -> int | None:
 
 def _sender(user: types.User) -> Sender:
     return Sender(
-        address=str(user.id),
+        address=_id(user.id),
         name=user.full_name,
         username=user.username,
         locale=user.language_code,
     )
+
+
+def _id(number: int) -> str:
+    """Ids have at most 52 bits; a longer one would not even fit an index of ours."""
+    if abs(number) >= 2**63:
+        raise ValueError("not an id of Telegram")
+    return str(number)
 
 
 def _message_id(message: types.Message) -> str:

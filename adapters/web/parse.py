@@ -50,7 +50,8 @@ def _event(request: InboundRequest, visitor: str, common: dict[str, Any]) -> Cha
         return StartEvent(**common, external_id=f"start:{visitor}", payload=payload)
     if not isinstance(external_id, str) or not 1 <= len(external_id) <= 100:
         return _unsupported(request, common)
-    return _message(request, body, {**common, "external_id": external_id})
+    # Each page makes its own ids: those of two visitors may be the same, by chance or on purpose.
+    return _message(request, body, {**common, "external_id": f"{visitor}/{external_id}"})
 
 
 def _message(request: InboundRequest, body: dict[str, Any], common: dict[str, Any]) -> ChannelEvent:

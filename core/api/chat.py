@@ -1,5 +1,6 @@
 """The web chat: sessions, messages, a live stream. Accepting is as durable as for webhooks."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -195,6 +196,7 @@ async def stream_chat_events(
         conversation_id=visitor.conversation_id,
         after=read_last_event_id(last_event_id),
         expires_at=visitor.expires_at,
+        is_open=partial(chat.is_open, runtime),
     )
     return EventResponse(aiter(stream))
 

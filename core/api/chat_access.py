@@ -21,7 +21,7 @@ from core.api.visitors import (
 from core.channels import ChannelAdapter
 from core.runtime import Runtime
 from shared.cache import keys
-from shared.errors import Forbidden, NotFound, QuotaExceeded
+from shared.errors import AppError, Forbidden, NotFound, QuotaExceeded, Unavailable
 
 WEB = "web"
 
@@ -37,6 +37,16 @@ class Chat:
     @property
     def creator_id(self) -> UUID:
         return self.record.account.creator_id
+
+    async def is_open(self, runtime: Runtime) -> bool:
+        """Whether it may still be used: creators are suspended, channels disabled or deleted."""
+        account = self.record.account
+        try:
+            return (await runtime.accounts.get(account.creator_id, account.channel_id)).active
+        except Unavailable:
+            return True  # a database that restarts closes nothing
+        except AppError:
+            return False
 
     async def limit_sessions(self, runtime: Runtime, request: Request) -> None:
         """Raise QuotaExceeded when this address opens conversations too quickly."""

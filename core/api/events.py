@@ -6,7 +6,7 @@ Last-Event-ID on any gateway. Wake-ups from the live bus only say when to look.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,8 @@ _FORWARDED = frozenset(("delta", "restart", "typing"))
 
 
 class EventStream:
-    """One reader of one conversation, until its token expires or the gateway stops."""
+    """One reader of one conversation, until its token expires, its chat is closed (`is_open`
+    tells, asked with each ping) or the gateway stops."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class EventStream:
         conversation_id: UUID,
         after: int,
         expires_at: datetime,
+        is_open: Callable[[], Awaitable[bool]],
     ) -> None:
         self._database = database
         self._live = live
@@ -59,6 +61,7 @@ class EventStream:
         self._conversation_id = conversation_id
         self._seq = after
         self._expires_at = expires_at
+        self._is_open = is_open
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks of the stream. Holds no database connection while it waits."""
@@ -81,6 +84,8 @@ class EventStream:
             if event is not None and not look:
                 yield _live_chunk(event)
             if time.monotonic() - pinged_at >= PING_SECONDS:
+                if not await self._is_open():
+                    return
                 pinged_at = time.monotonic()
                 yield PING
 

@@ -88,6 +88,13 @@ def _file(runtime: Runtime, path: str, headers: Mapping[str, str]) -> Response:
         raise NotFound
     file = (folder / path).resolve() if "\x00" not in path else folder
     media_type = MEDIA_TYPES.get(file.suffix)
-    if media_type is None or not file.is_relative_to(folder) or not file.is_file():
+    if media_type is None or not file.is_relative_to(folder) or not _exists(file):
         raise NotFound
     return FileResponse(file, media_type=media_type, headers={"Cache-Control": CACHE, **headers})
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # longer than the file system takes a name
+        return False

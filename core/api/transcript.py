@@ -49,16 +49,21 @@ async def messages_after(
     return [_message(row) for row in rows]
 
 
+def _page_id(external_id: str) -> str:
+    """The id that the page gave a message; the channel keeps it under its visitor."""
+    return external_id.rpartition("/")[2]
+
+
 def _message(row: Record) -> ChatMessage:
     is_ours = row["direction"] == "out"
     payload = row["payload"]
     return ChatMessage(
-        id=str(row["id"]) if is_ours else row["external_id"],
+        id=str(row["id"]) if is_ours else _page_id(row["external_id"]),
         seq=row["seq"],
         role=row["author"],
         text=row["label"] or row["text"],
         choices=(payload.get("choices") or None) if is_ours else None,
         citations=(payload.get("citations") or None) if is_ours else None,
-        in_reply_to=row["replied_to"],
+        in_reply_to=_page_id(row["replied_to"]) if row["replied_to"] else None,
         at=row["created_at"],
     )

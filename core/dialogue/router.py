@@ -14,6 +14,7 @@ from core.dialogue.memory import Thought, Work
 from core.leases import Lease
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
+from shared.markdown import escape
 from shared.messages import Message
 from shared.utils.text import clean_text, is_blank
 
@@ -47,7 +48,7 @@ class Router:
             raise ConfigurationError(f"the bot {record.bot!r} is not installed")
         turn = Turn(
             text=work.text,
-            contact_name=work.contact_name,
+            contact_name=escape(work.contact_name),
             locale=work.locale,
             memory=copy.deepcopy(work.memory),
         )

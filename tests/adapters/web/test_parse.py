@@ -44,7 +44,7 @@ def test_a_message() -> None:
     event = sample("message")
     assert isinstance(event, MessageEvent)
     assert event.text == "How do I start a habit that sticks?"
-    assert event.external_id == "0192f5a0-7c11-7b1e-9d7a-0d5a4c1b2e3f"
+    assert event.external_id == "v1/0192f5a0-7c11-7b1e-9d7a-0d5a4c1b2e3f"
     assert create_adapter().conversation(event) == event.sender.address == "v1"
 
 
