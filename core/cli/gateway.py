@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 
 from core.api.app import create_app
+from core.cli.protocol import BoundedHttp
 from core.runtime import Runtime
 from shared.errors import ConfigurationError
 
@@ -53,6 +54,7 @@ async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[No
     server = _Server(
         uvicorn.Config(
             app,
+            http=BoundedHttp,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
