@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from shared.messages import Choice, Message
 
 SKIP = "skip"
+MAX_DIGITS = 18  # a longer whole number fits neither 64 bits nor the column it is kept in
 YES_NO = (("Yes", "yes"), ("No", "no"))
 # Written numbers are how people pick from a list they can't tap.
 NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -75,6 +76,8 @@ def take(model: type[BaseModel], state: FormState, text: str) -> Step:
     if text.strip().lower() == SKIP and not info.is_required():
         return _advance(model, state, {})
     value = _pick(info, text.strip())
+    if _plain(info.annotation) is int and len(text.strip()) > MAX_DIGITS:
+        return Step(state=state, reason="That number is too long.")
     reason = _objection(model, {**state.answers, state.field: value}, state.field)
     if reason:
         return Step(state=state, reason=reason)
@@ -126,7 +129,8 @@ def _pick(info: FieldInfo, text: str) -> Any:
             return value
     if lowered in NUMBER_WORDS[: len(values)]:
         return values[NUMBER_WORDS.index(lowered)]
-    if lowered.isdecimal() and 1 <= int(lowered) <= len(values):
+    # Python refuses to read numbers of thousands of digits.
+    if lowered.isdecimal() and len(lowered) <= 3 and 1 <= int(lowered) <= len(values):
         return values[int(lowered) - 1]
     return text
 

@@ -111,3 +111,13 @@ def test_a_form_that_changed_since_asks_what_is_missing() -> None:
     state = forms.load(Plan, stored)
     assert state.answers == {"goal": "Run"}
     assert state.field == "days"
+
+
+@pytest.mark.parametrize("digits", [19, 5000])
+@pytest.mark.parametrize("before", [("a goal",), ("a goal", "3")], ids=["number", "choice"])
+def test_a_number_of_thousands_of_digits_is_asked_again(
+    before: tuple[str, ...], digits: int
+) -> None:
+    step = fill(Plan, *before, "9" * digits)
+    assert step.state is not None
+    assert step.reason
