@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.database import DatabaseManager, PgConnection
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, NotFound
 from shared.security import new_api_key
 from shared.utils.ids import new_id
 
@@ -67,6 +67,12 @@ async def creator_ids(database: DatabaseManager) -> list[UUID]:
     async with database.dispatch() as connection:
         rows = await connection.fetch("SELECT creator_id FROM app.creators ORDER BY creator_id")
     return [row["creator_id"] for row in rows]
+
+
+async def require_creator(database: DatabaseManager, creator_id: UUID) -> None:
+    """Raise NotFound when there is no such creator."""
+    if creator_id not in await creator_ids(database):
+        raise NotFound(f"there is no creator {creator_id}; `cairn creators list` shows them")
 
 
 async def list_creators(database: DatabaseManager) -> AsyncIterator[CreatorSummary]:

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
-from core.creators import creator_ids
+from core.creators import creator_ids, require_creator
 from core.credentials import rotate_credentials
 from shared.errors import InvalidInput
 
@@ -61,8 +61,10 @@ def rotate_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 async def _list(creator_id: UUID, data_dir: Path) -> list[dict[str, str]]:
-    async with operating(data_dir) as runtime, runtime.database.transaction(creator_id) as c:
-        rows = await c.fetch(_LIST, creator_id)
+    async with operating(data_dir) as runtime:
+        await require_creator(runtime.database, creator_id)
+        async with runtime.database.transaction(creator_id) as connection:
+            rows = await connection.fetch(_LIST, creator_id)
     return [{name: str(value) for name, value in row.items()} for row in rows]
 
 
@@ -70,6 +72,7 @@ async def _add(
     type_: str, creator_id: UUID, name: str, bot: str, settings: dict[str, Any], data_dir: Path
 ) -> dict[str, str]:
     async with operating(data_dir) as runtime:
+        await require_creator(runtime.database, creator_id)
         if type_ not in runtime.channels:
             raise InvalidInput(
                 f"no channel type {type_!r}; there are {', '.join(runtime.channels)}"

@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
+from core.creators import require_creator
 from core.files import ingest_file
 from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput
@@ -51,6 +52,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 
 async def _ingest(files: list[Path], creator_id: UUID, data_dir: Path) -> list[tuple[Path, str]]:
     async with operating(data_dir) as runtime:
+        await require_creator(runtime.database, creator_id)
         with Progress(
             TextColumn("Reading"),
             BarColumn(),

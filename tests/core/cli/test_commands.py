@@ -197,3 +197,21 @@ async def test_a_server_refuses_the_address_of_the_migrations(
     outcome = await cairn(command)
     assert isinstance(outcome.error, AppError)
     assert "must not be in a server's environment" in str(outcome.error)
+
+
+@pytest.mark.parametrize("command", ["channels list", "channels add web", "ingest README.md"])
+async def test_an_unknown_creator_is_told_plainly(cairn: Cairn, command: str) -> None:
+    outcome = await cairn(*command.split(), "--creator", str(uuid4()))
+    assert isinstance(outcome.error, NotFound)
+
+
+async def test_one_bad_file_is_named_and_the_others_are_read(
+    cairn: Cairn, creator: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "good.md").write_text("# Sleep\n\nKeep one bedtime.")
+    (tmp_path / "large.txt").write_bytes(b"word " * 2_200_000)
+    (tmp_path / "loop.md").mkdir()
+    outcome = await cairn("ingest", str(tmp_path), "--creator", str(creator))
+    assert outcome.code == 1
+    assert "large.txt: a document may have 10 MB at most" in outcome.out
+    assert "1 of 2 documents are ready." in outcome.out
