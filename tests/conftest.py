@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from shared.database import DatabaseManager
 from shared.embedded import EmbeddedEngines
+from shared.embedded.engines import discard
 from shared.settings import (
     ChromaSettings,
     DatabaseSettings,
@@ -26,7 +27,7 @@ from shared.settings import (
 )
 from shared.utils.ids import new_id
 from tests import network
-from tests.databases import DatabaseUrls, cloned, make_template
+from tests.databases import DatabaseUrls, cloned, execute, make_template
 
 for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
     del os.environ[_name]  # the developer's own settings must not reach a test
@@ -51,9 +52,15 @@ def _no_network_used() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedEngines]:
-    embedded = EmbeddedEngines(tmp_path_factory.mktemp("engines"))
+    folder = tmp_path_factory.mktemp("engines")
+    embedded = EmbeddedEngines(folder)
     async with embedded:
+        # Guards against the machine losing power, not against any kill that a test can do; and
+        # a new database for each test costs many seconds of it.
+        await execute(embedded.urls.postgres_admin, "ALTER SYSTEM SET fsync = off")
+        await execute(embedded.urls.postgres_admin, "SELECT pg_reload_conf()")
         yield embedded
+    discard(folder)
 
 
 @pytest.fixture(scope="session")
