@@ -19,6 +19,16 @@ def check_api_base_url(url: object, *, public_base_url: str) -> None:
     On an installation that is itself reached on this machine (`cairn dev`), neighbours on this
     machine are fine: that is how a bot is built against an emulator.
     """
+    host = _host_of(url)
+    if not _HOST.fullmatch(host):
+        raise InvalidInput(
+            "write the host of api_base_url in plain letters (punycode)", code="bad_api_base_url"
+        )
+    if _is_private(host) and not _is_private(urlsplit(public_base_url).hostname or ""):
+        raise InvalidInput("api_base_url is not a public address", code="url_not_public")
+
+
+def _host_of(url: object) -> str:
     if not isinstance(url, str) or len(url) > MAX_URL:
         raise InvalidInput("api_base_url is an http(s) address", code="bad_api_base_url")
     try:
@@ -31,13 +41,7 @@ def check_api_base_url(url: object, *, public_base_url: str) -> None:
             "api_base_url is an http(s) address without user and password",
             code="bad_api_base_url",
         )
-    host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
-        raise InvalidInput(
-            "write the host of api_base_url in plain letters (punycode)", code="bad_api_base_url"
-        )
-    if _is_private(host) and not _is_private(urlsplit(public_base_url).hostname or ""):
-        raise InvalidInput("api_base_url is not a public address", code="url_not_public")
+    return parts.hostname or ""
 
 
 def _is_private(host: str) -> bool:

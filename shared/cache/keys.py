@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-
 # Keeps a pub/sub connection subscribed while nobody reads; carries nothing.
 IDLE = "cairn:idle"
 

@@ -28,16 +28,20 @@ async def check(stage: Stage, people: Iterable[Person]) -> int:
     dead = {row["text"] for row in await stage.fetch(_DEAD)}
     for person in people:
         expected = [APOLOGY if text in dead else reply_to(text) for text in person.said]
-        heard = await person.heard()
-        twice = [text for text, times in Counter(heard).items() if times > 1 and text != APOLOGY]
-        assert not twice, f"sent twice to {person.key}: {twice}"
-        # An uncertain send may have arrived; then it did so in its place.
-        due = [text for text in expected if text in heard or text not in uncertain]
-        lost = [text for text in due if text not in heard]
-        assert not lost, f"lost for {person.key}: {lost}"
-        wrong = [(got, wanted) for got, wanted in zip(heard, due, strict=False) if got != wanted]
-        assert heard == due, f"out of order for {person.key}, from (heard, due) {wrong[:3]}"
+        compare(person.key, expected, await person.heard(), uncertain)
     return len(uncertain)
+
+
+def compare(key: str, expected: list[str], heard: list[str], uncertain: set[str]) -> None:
+    """Nothing twice, nothing lost, nothing out of its place."""
+    twice = [text for text, times in Counter(heard).items() if times > 1 and text != APOLOGY]
+    assert not twice, f"sent twice to {key}: {twice}"
+    # An uncertain send may have arrived; then it did so in its place.
+    due = [text for text in expected if text in heard or text not in uncertain]
+    lost = [text for text in due if text not in heard]
+    assert not lost, f"lost for {key}: {lost}"
+    wrong = [(got, wanted) for got, wanted in zip(heard, due, strict=False) if got != wanted]
+    assert heard == due, f"out of order for {key}, from (heard, due) {wrong[:3]}"
 
 
 async def stored_once(stage: Stage, people: Iterable[Person]) -> None:

@@ -248,9 +248,7 @@ async def test_without_a_key_every_coach_message_counts(learner: Learner) -> Non
 async def test_a_coach_can_not_write_into_another_creators_conversation(learner: Learner) -> None:
     await learner.asks("/help")
     with pytest.raises(NotFound):
-        await learner.app.runtime.desk.say(
-            uuid4(), await learner.conversation_id(), "Hello"
-        )
+        await learner.app.runtime.desk.say(uuid4(), await learner.conversation_id(), "Hello")
 
 
 # --- every class of error, on a channel without a network
