@@ -111,36 +111,37 @@ class Outbox:
 
     async def deliver(self, creator_id: UUID, conversation_id: UUID) -> None:
         """Send what is due in a conversation, in order; at once when another worker is at it."""
-        async with self._database.transaction(creator_id) as connection:
-            lease = await leases.acquire(
-                connection,
-                "delivery",
-                creator_id,
-                conversation_id,
-                self._owner,
-                self._settings.lease_seconds,
-            )
+        lease = await to_the_end(self._acquire(creator_id, conversation_id), self._hand_back)
         if lease is None:
             return
         with suppress(LeaseLost):
             async with leases.held(self._database, lease, self._settings.lease_seconds) as hold:
                 await self._deliver_all(lease, hold)
 
+    async def _acquire(self, creator_id: UUID, conversation_id: UUID) -> Lease | None:
+        seconds = self._settings.lease_seconds
+        async with self._database.transaction(creator_id) as connection:
+            return await leases.acquire(
+                connection, "delivery", creator_id, conversation_id, self._owner, seconds
+            )
+
     async def _deliver_all(self, lease: Lease, hold: Hold) -> None:
         try:
             # A part that is begun is also settled: only we can learn what became of it.
-            while await to_the_end(self._deliverpart(lease, hold)):
+            while await to_the_end(self._deliver_part(lease, hold)):
                 pass
         except asyncio.CancelledError:
-            await asyncio.shield(self._hand_back(lease))
+            await to_the_end(self._hand_back(lease))
             raise
 
-    async def _deliverpart(self, lease: Lease, hold: Hold) -> bool:
+    async def _deliver_part(self, lease: Lease, hold: Hold) -> bool:
         """Begin and send the next part. False when nothing is due: the lease is free."""
         delivery = await self._begin(lease)
         return delivery is not None and await self._send(lease, delivery, hold)
 
-    async def _hand_back(self, lease: Lease) -> None:
+    async def _hand_back(self, lease: Lease | None) -> None:
+        if lease is None:
+            return
         with suppress(Unavailable):
             async with self._database.transaction(lease.creator_id) as connection:
                 await leases.hand_back(connection, lease)

@@ -23,7 +23,7 @@ from shared.errors import Unavailable
 from shared.failpoints import failpoint
 from shared.settings import WorkerSettings
 from shared.utils.clock import utc_now
-from shared.utils.tasks import insist
+from shared.utils.tasks import insist, to_the_end
 
 log = structlog.get_logger(__name__)
 
@@ -58,23 +58,29 @@ class Engine:
 
     async def take_turn(self, creator_id: UUID, conversation_id: UUID) -> None:
         """Answer what is pending in a conversation, in order; returns when another holds it."""
-        async with self._database.transaction(creator_id) as connection:
-            lease = await leases.acquire(
-                connection,
-                "turn",
-                creator_id,
-                conversation_id,
-                self._owner,
-                self._settings.lease_seconds,
-            )
-            work = await memory.recall(connection, lease) if lease else None
-        if lease is None:
+        begun = await to_the_end(self._begin(creator_id, conversation_id), self._give_back)
+        if begun is None:
             return
+        lease, work = begun
         await failpoint("after-lease")
         with suppress(LeaseLost):
             async with leases.held(self._database, lease, self._settings.lease_seconds):
                 while work is not None:
                     work = await self._finish(lease, work)
+
+    async def _begin(
+        self, creator_id: UUID, conversation_id: UUID
+    ) -> tuple[Lease, Work | None] | None:
+        seconds = self._settings.lease_seconds
+        async with self._database.transaction(creator_id) as connection:
+            lease = await leases.acquire(
+                connection, "turn", creator_id, conversation_id, self._owner, seconds
+            )
+            return (lease, await memory.recall(connection, lease)) if lease else None
+
+    async def _give_back(self, begun: tuple[Lease, Work | None] | None) -> None:
+        if begun is not None:
+            await self._hand_back(*begun)
 
     async def _finish(self, lease: Lease, work: Work) -> Work | None:
         """Think about one message and commit it; the next one, or None when the lease is gone."""
@@ -84,7 +90,7 @@ class Engine:
             thought = await self._think(lease, work, record, adapter)
             return await self._commit(lease, work, thought, adapter)
         except asyncio.CancelledError:
-            await asyncio.shield(self._hand_back(lease, work))
+            await to_the_end(self._hand_back(lease, work))
             raise
         except LeaseLost:
             raise
@@ -142,7 +148,7 @@ class Engine:
         async with self._database.transaction(lease.creator_id) as connection:
             await memory.record_failure(connection, lease, work, code, due_at)
 
-    async def _hand_back(self, lease: Lease, work: Work) -> None:
+    async def _hand_back(self, lease: Lease, work: Work | None) -> None:
         async def undo() -> None:
             async with self._database.transaction(lease.creator_id) as connection:
                 await memory.undo_start(connection, lease, work)

@@ -13,8 +13,13 @@ INSIST_SECONDS = 15.0
 PAUSE_SECONDS = 0.5
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`. A cancellation, or several, takes effect once it has ended: keep it short."""
+async def to_the_end(
+    work: Coroutine[Any, Any, T], undo: Callable[[T], Coroutine[Any, Any, None]] | None = None
+) -> T:
+    """Await `work`. A cancellation, or several, takes effect once it has ended: keep it short.
+
+    `undo` then gives back what the work brought and nobody will receive.
+    """
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
@@ -22,6 +27,8 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
+        if undo is not None and not task.cancelled() and task.exception() is None:
+            await to_the_end(undo(task.result()))
         raise
 
 

@@ -133,3 +133,8 @@ class Stage:
             "SELECT id, text, parts_sent, conversation_id FROM app.messages"
             " WHERE status = 'uncertain' ORDER BY id"
         )
+
+
+async def conversation_of(stage: Stage, text: str) -> UUID:
+    (row,) = await stage.fetch("SELECT conversation_id FROM app.messages WHERE text = $1", text)
+    return UUID(str(row["conversation_id"]))

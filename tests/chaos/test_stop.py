@@ -23,17 +23,18 @@ WHERE (lease_owner IS NOT NULL OR delivery_owner IS NOT NULL)
 """
 
 
+@pytest.mark.parametrize("moment", [1, 7, 20])
 async def test_a_worker_stops_under_load_and_leaves_no_lease(
-    stage: Stage, ada: TelegramPerson
+    stage: Stage, ada: TelegramPerson, moment: int
 ) -> None:
     people = [
         TelegramPerson(stage=stage, gateway=ada.gateway, chat=4000 + n) for n in range(PEOPLE)
     ]
     worker = await stage.start_worker()
-    for number in range(10):
+    for number in range(4):
         for person in people:
             await person.says(f"slow 50 {person.key} says {number}")
-    await eventually(lambda: stage.emulator.sent)
+    await eventually(lambda: len(stage.emulator.sent) >= moment)
     worker.signal(signal.SIGTERM)
     assert await worker.ended(GRACE_SECONDS) == 0, worker.tail()
     assert not await stage.fetch(_HELD)

@@ -35,6 +35,16 @@ async def talk(turn: Turn) -> None:
     turn.say("\n\n".join(paragraph.strip() for paragraph in paragraphs))
 
 
+@bot.message(r"^note ")
+async def remember(turn: Turn) -> None:
+    turn.memory["notes"] = [*turn.memory.get("notes", []), turn.text.removeprefix("note ")]
+
+
+@bot.message(r"^recite")
+async def recite(turn: Turn) -> None:
+    turn.say(" ".join(turn.memory.get("notes", [])))
+
+
 @bot.message(r"^nothing")
 async def be_invisible(turn: Turn) -> None:
     turn.say("\u200b")
