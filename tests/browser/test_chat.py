@@ -255,10 +255,9 @@ async def test_the_widget_stays_empty_on_a_foreign_site(browser: Browser, dev: D
     async with coachs_site(dev) as (address, channel_id):
         await allow(dev, channel_id, ["https://someone.example"])
         async with visiting(browser, address) as site:
-            blocked = site.page.wait_for_event(
-                "console", lambda entry: "frame-ancestors" in entry.text
-            )
-            await site.page.get_by_role("button", name="Open Chat").click()
-            await blocked
+            async with site.page.expect_console_message(
+                lambda entry: "frame-ancestors" in entry.text
+            ):
+                await site.page.get_by_role("button", name="Open Chat").click()
             frame = site.page.frame_locator("iframe")
             assert await frame.get_by_role("textbox").count() == 0

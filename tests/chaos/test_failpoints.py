@@ -13,6 +13,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.chaos
 
 ON_ACCEPT = ("before-accept-commit", "after-accept-commit")
+IN_GATEWAY = ("after-verify", *ON_ACCEPT, "after-2xx")
 ON_TURN = ("after-lease", "mid-think", "before-turn-commit", "after-turn-commit")
 # What left before the crash is only known to the platform.
 ON_SEND = ("after-sending", "after-provider-2xx", "before-sent-commit")
@@ -73,7 +74,7 @@ async def test_a_worker_killed_after_bytes_left_is_not_guessed_about(
     assert await oracle.check(stage, [ada]) == 1
 
 
-@pytest.mark.parametrize("failpoint", ["after-verify", *ON_ACCEPT, "after-2xx"])
+@pytest.mark.parametrize("failpoint", IN_GATEWAY)
 async def test_a_gateway_killed_while_it_accepts_a_webhook(
     stage: Stage, gateway: Gateway, failpoint: str
 ) -> None:
@@ -87,7 +88,7 @@ async def test_a_gateway_killed_while_it_accepts_a_webhook(
     await oracle.stored_once(stage, [person])
 
 
-@pytest.mark.parametrize("failpoint", ON_ACCEPT)
+@pytest.mark.parametrize("failpoint", IN_GATEWAY)
 async def test_a_gateway_killed_while_it_accepts_a_page_s_message(
     stage: Stage, gateway: Gateway, failpoint: str
 ) -> None:

@@ -15,10 +15,10 @@ from tests.chaos.processes import Process
 from tests.chaos.stage import Gateway, Stage
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 SENDERS = 20
-MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "50"))
+MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "100"))
 WORKERS = 4
 GATEWAYS = 2
 KILLS = 20
