@@ -132,9 +132,10 @@ class Inbox:
         Raises Conflict when the same external_id comes with other content, Unavailable when the
         database is away.
         """
-        async with self._database.transaction(event.creator_id) as connection:
-            accepted = await self._accept(connection, event, conversation_key)
-            await failpoint("before-accept-commit")
+        with telemetry.span("inbox.accept", channel_id=event.channel_id, kind=event.kind):
+            async with self._database.transaction(event.creator_id) as connection:
+                accepted = await self._accept(connection, event, conversation_key)
+                await failpoint("before-accept-commit")
         await failpoint("after-accept-commit")
         outcome = "duplicate" if accepted.duplicate else "accepted"
         telemetry.ACCEPTED.labels(str(event.creator_id), outcome).inc()

@@ -189,7 +189,8 @@ class Outbox:
             part = part_of(delivery, adapter)
             if not hold.is_sure:  # we stalled; another may be ahead of us in this conversation
                 raise NetworkError("the lease ran out before the send")
-            result = await send_once(adapter, delivery.address, part, record.account)
+            with telemetry.span("outbox.send", message_id=delivery.message_id, part=part.index):
+                result = await send_once(adapter, delivery.address, part, record.account)
         except ChannelError as error:
             refusal = error
             return await insist(lambda: self._settle_error(lease, delivery, refusal))

@@ -12,6 +12,7 @@ from core.llm.base import ChatMessage
 from core.llm.chain import AnswerChain, Completion, Delta, Restart
 from core.llm.prompts import AnswerRequest
 from core.rag.chunk import SEPARATOR
+from shared import telemetry
 from shared.messages import Choice, Citation, Message
 
 PASSAGES = 5
@@ -48,10 +49,12 @@ class Answering:
     budget_seconds: float = field(default=50.0)
 
     async def answer(self, lease: Lease, work: Work, bot: Bot, question: str) -> Spoken:
-        result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
+        with telemetry.span("knowledge.search", creator_id=lease.creator_id):
+            result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
         if not result.answerable or not result.passages:
             return refusal(result, bot)
-        completion = await self._complete(lease, work, bot, question, result.passages)
+        with telemetry.span("models.answer", creator_id=lease.creator_id):
+            completion = await self._complete(lease, work, bot, question, result.passages)
         if not completion.is_known:
             return refusal(result, bot)
         return Spoken(

@@ -1,8 +1,8 @@
 """Take turns: hold a conversation, think about each waiting message in order, commit each whole."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -31,6 +31,14 @@ MAX_BACKOFF_SECONDS = 300.0
 TYPING_RENEWAL = 0.8  # renew a typing signal before it runs out
 TYPING_END_SECONDS = 1.0
 ACK_SECONDS = 10.0
+
+
+@contextmanager
+def _traced(lease: Lease, work: Work) -> Iterator[None]:
+    """Every log line and span of a turn names its conversation and message."""
+    ids = {"conversation_id": str(lease.conversation_id), "message_id": str(work.message_id)}
+    with structlog.contextvars.bound_contextvars(**ids), telemetry.span("engine.turn", **ids):
+        yield
 
 
 class Engine:
@@ -66,7 +74,8 @@ class Engine:
         with suppress(LeaseLost):
             async with leases.held(self._database, lease, self._settings.lease_seconds):
                 while work is not None:
-                    work = await self._finish(lease, work)
+                    with _traced(lease, work):
+                        work = await self._finish(lease, work)
 
     async def _begin(
         self, creator_id: UUID, conversation_id: UUID
