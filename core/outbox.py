@@ -84,6 +84,20 @@ WITH attempt AS (
 )
 UPDATE app.messages SET status = $3, error_code = $5 WHERE creator_id = $1 AND id = $2
 """
+# Of an attempt whose commit went unheard: nobody else ended it, and nothing was begun after it.
+_TAKE_BACK = """
+WITH attempt AS (
+  UPDATE app.send_attempts SET finished_at = now(), outcome = 'retry', error_code = 'not_begun'
+  WHERE creator_id = $1 AND id = $2 RETURNING message_id
+)
+UPDATE app.messages m SET status = 'queued', error_code = NULL
+WHERE m.creator_id = $1 AND m.id = (SELECT message_id FROM attempt)
+  AND m.status IN ('sending', 'uncertain')
+  AND NOT EXISTS (
+    SELECT FROM app.messages later
+    WHERE later.creator_id = $1 AND later.conversation_id = m.conversation_id
+      AND later.direction = 'out' AND later.seq > m.seq AND later.status <> 'queued')
+"""
 _BLOCK = "UPDATE app.channels SET blocked_until = $3 WHERE creator_id = $1 AND id = $2"
 _REVOKE = """
 UPDATE app.channels SET status = 'revoked', status_reason = $3, updated_at = now()
@@ -148,6 +162,20 @@ class Outbox:
 
     async def _begin(self, lease: Lease) -> Delivery | None:
         """Write the next attempt ahead of its send; None, and the lease free, when none is due."""
+        attempt_id = new_id()
+        try:
+            return await self._write_next(lease, attempt_id)
+        except Unavailable:
+            # The commit may have gone through unheard, and only we know that nothing was sent.
+            await insist(lambda: self._take_back(lease, attempt_id))
+            raise
+
+    async def _take_back(self, lease: Lease, attempt_id: UUID) -> None:
+        async with self._database.transaction(lease.creator_id) as connection:
+            await connection.execute(_KEEP_DUE, lease.creator_id, lease.conversation_id)
+            await connection.execute(_TAKE_BACK, lease.creator_id, attempt_id)
+
+    async def _write_next(self, lease: Lease, attempt_id: UUID) -> Delivery | None:
         async with self._database.transaction(lease.creator_id) as connection:
             await leases.fence(connection, lease)
             while row := await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id):
@@ -156,13 +184,14 @@ class Outbox:
                     return None
                 refusal = verdict(row)
                 if refusal is None:
-                    return await self._write_ahead(connection, lease, row)
+                    return await self._write_ahead(connection, lease, row, attempt_id)
                 await self._end(connection, lease, row["id"], *refusal)
             await leases.release(connection, lease)
         return None
 
-    async def _write_ahead(self, connection: PgConnection, lease: Lease, row: Any) -> Delivery:
-        attempt_id = new_id()
+    async def _write_ahead(
+        self, connection: PgConnection, lease: Lease, row: Any, attempt_id: UUID
+    ) -> Delivery:
         await connection.execute(
             _BEGIN, lease.creator_id, attempt_id, row["channel_id"], row["id"], row["parts_sent"]
         )

@@ -18,6 +18,7 @@ export class Composer {
       this.submit();
     });
     this.refresh();
+    this.field.readOnly = false; // before this, Enter would have gone unheard
   }
 
   /** Enter while an input method composes picks a word, it does not send. */
