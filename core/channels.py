@@ -10,10 +10,26 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from core.events import (
+    ActionEvent,
+    Address,
+    ChannelEvent,
+    CommandEvent,
+    ConversationMigrated,
+    InboundAttachment,
+    MembershipEvent,
+    MessageDeleted,
+    MessageEdited,
+    MessageEvent,
+    OptEvent,
+    ReactionEvent,
+    ReceiptEvent,
+    Sender,
+    StartEvent,
+    Unsupported,
+)
 from shared.errors import ChannelError
-from shared.messages import Choice, Citation, Value
+from shared.messages import Attachment, Choice, Citation
 from shared.richtext import RichText
 
 # --- what the gateway hands to an adapter -------------------------------------------------------
@@ -40,6 +56,13 @@ class Account:
     route_key: str
     credentials: Mapping[str, str] = field(repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    # Credentials by space, of a channel that is installed in several (Slack's workspaces).
+    installations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    def credential(self, name: str, space: str | None = None) -> str | None:
+        """A credential as this space has it, else as the whole channel has it."""
+        own = self.installations.get(space, {}) if space else {}
+        return own.get(name) or self.credentials.get(name)
 
     @property
     def api_base_url(self) -> str | None:
@@ -55,134 +78,10 @@ class Reply:
     status: int = 200
     body: str = ""
     content_type: str = "text/plain"
+    headers: tuple[tuple[str, str], ...] = ()  # a name may come twice (Set-Cookie)
 
 
-# --- events -------------------------------------------------------------------------------------
-
-
-class Address(Value):
-    """Where an answer goes: the platform's chat, its thread, and the person in it."""
-
-    chat: str
-    thread: str | None = None
-    person: str | None = None
-
-
-class Sender(Value):
-    """Who wrote, as the platform tells it. `address` identifies the person on this channel."""
-
-    address: str
-    name: str = ""
-    username: str | None = None
-    locale: str | None = None
-
-
-class ChannelEvent(BaseModel):
-    """Something a platform reports. `external_id` is unique per channel: it de-duplicates."""
-
-    model_config = ConfigDict(frozen=True)
-    kind: ClassVar[str]
-
-    creator_id: UUID
-    channel_id: UUID
-    external_id: str = Field(min_length=1, max_length=300)
-    occurred_at: datetime
-    address: Address
-    sender: Sender
-    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
-
-
-class MessageEvent(ChannelEvent):
-    """A person wrote. `attachment_kinds` names what came without text (photo, voice, sticker…)."""
-
-    kind = "message"
-    text: str
-    attachment_kinds: tuple[str, ...] = ()
-    message_external_id: str | None = None
-
-
-class MessageEdited(ChannelEvent):
-    """A person changed a message they had sent."""
-
-    kind = "edited"
-    text: str
-    message_external_id: str
-
-
-class MessageDeleted(ChannelEvent):
-    """A person withdrew a message."""
-
-    kind = "deleted"
-    message_external_id: str
-
-
-class ReactionEvent(ChannelEvent):
-    """A person reacted to a message; an empty `emoji` takes the reaction back."""
-
-    kind = "reaction"
-    emoji: str
-    message_external_id: str
-
-
-class ActionEvent(ChannelEvent):
-    """A person tapped a button; `ack` is what `ack_action` needs to stop the platform's spinner."""
-
-    kind = "action"
-    value: str
-    message_external_id: str | None = None
-    ack: str | None = None
-
-
-class CommandEvent(ChannelEvent):
-    """A person sent `/name arguments`."""
-
-    kind = "command"
-    name: str
-    arguments: str = ""
-
-
-class StartEvent(ChannelEvent):
-    """A person opened the bot, perhaps through a deep link that carried `payload`."""
-
-    kind = "start"
-    payload: str = ""
-
-
-class MembershipEvent(ChannelEvent):
-    """The bot's standing with a person or chat changed."""
-
-    kind = "membership"
-    change: Literal["joined", "left", "blocked", "unblocked", "installed", "uninstalled"]
-
-
-class ReceiptEvent(ChannelEvent):
-    """The platform tells what became of a message of ours."""
-
-    kind = "receipt"
-    message_external_id: str
-    state: Literal["queued", "sent", "delivered", "read", "failed", "undelivered", "canceled"]
-    error_code: str | None = None
-
-
-class OptEvent(ChannelEvent):
-    """A person opted in, out, or asked for help in the platform's own words."""
-
-    kind = "opt"
-    choice: Literal["in", "out", "help"]
-
-
-class ConversationMigrated(ChannelEvent):
-    """The platform moved a chat to a new address."""
-
-    kind = "migrated"
-    new_chat: str
-
-
-class Unsupported(ChannelEvent):
-    """A well-signed payload that we do not understand: counted, never an error."""
-
-    kind = "unsupported"
-    reason: str = ""
+# --- what comes of a request -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +95,14 @@ class Parsed:
 # --- what goes out ------------------------------------------------------------------------------
 
 TextUnit = Literal["codepoint", "utf16", "gsm7_or_ucs2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A pace the platform allows: so many sends a second, with `burst` at once after a rest."""
+
+    per_second: float
+    burst: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +120,13 @@ class Capabilities:
     reactions: bool = False
     threads: bool = False
     typing_seconds: float | None = None  # how long one typing signal lasts
+    attachments: frozenset[str] = frozenset()  # kinds shown as such; others become links
+    caption_max: int = 0  # text an attachment may carry, in `text_unit`; 0 = none
     streaming: Literal["native", "edit", "none"] = "none"
+    stream_seconds: float = 1.0  # the smallest pause between two updates of a growing answer
+    account_rate: Rate | None = None  # all sends of the account (or of a space in it)
+    conversation_rate: Rate | None = None  # sends to one person
+    group_rate: Rate | None = None  # sends to one group or room
     delivery: Literal["push", "pull"] = "push"  # pull: the stored row is the delivery
     ack_seconds: float = 10.0
 
@@ -228,6 +141,9 @@ class OutboundPart:
     text: RichText
     choices: tuple[Choice, ...] = ()
     citations: tuple[Citation, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    # How long it is still worth delivering; None = as long as the platform tries.
+    valid_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +162,7 @@ class ChannelAdapter(Protocol):
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
-    credential_names: ClassVar[frozenset[str]]
+    credential_names: ClassVar[frozenset[str]]  # all that may be given; check_account requires
 
     def check_account(self, account: Account) -> None:
         """Raise InvalidInput when credentials or settings can't work (before they are saved)."""
@@ -297,3 +213,113 @@ class Connects(Protocol):
     async def connect(self, account: Account, webhook_url: str) -> None: ...
 
     async def disconnect(self, account: Account) -> None: ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    """Can ask the platform what became of a send whose answer never came."""
+
+    async def find(
+        self, to: Address, part: OutboundPart, account: Account, since: datetime
+    ) -> SendResult | None:
+        """The part's names; None when the platform surely hasn't got it. Raises if unsure."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """Shows an answer while it is written. All text is Markdown, from the answer's beginning."""
+
+    async def start_stream(self, to: Address, markdown: str, account: Account) -> str:
+        """Show the first words; the name of the growing message."""
+
+    async def grow_stream(
+        self, to: Address, external_id: str, shown: str, markdown: str, account: Account
+    ) -> None:
+        """Show `markdown` where `shown` stands now; `markdown` may not begin with `shown`."""
+
+    async def end_stream(
+        self, to: Address, external_id: str, part: OutboundPart, account: Account
+    ) -> SendResult:
+        """Make the message be exactly this part. Safe to repeat."""
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """Fetches what a person sent. Core caps the size and looks at what it really is."""
+
+    def download(self, ref: str, account: Account) -> AsyncIterator[bytes]: ...
+
+
+class Installations(Protocol):
+    """Where an adapter keeps what an install gave it: encrypted, one row a space."""
+
+    async def save(
+        self, account: Account, space: str, credentials: Mapping[str, str], name: str
+    ) -> None: ...
+
+    async def remove(self, account: Account, space: str) -> None: ...
+
+
+@runtime_checkable
+class Installs(Protocol):
+    """Is installed by a person's browser: `/{channel}/install/{route_key}` and below it."""
+
+    async def install(
+        self, request: InboundRequest, account: Account, installations: Installations
+    ) -> Reply:
+        """Answer one step. The URL's path ends in `/callback` when the platform sends back."""
+
+
+@runtime_checkable
+class DescribesApp(Protocol):
+    """Can write the description from which the platform makes an app ready for this channel."""
+
+    def manifest(self, account: Account, public_base_url: str) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Introduces(Protocol):
+    """Can ask the platform about a person: name, locale, time zone."""
+
+    async def describe(self, address: Address, account: Account) -> Sender: ...
+
+
+__all__ = [
+    "Account",
+    "AcknowledgesActions",
+    "ActionEvent",
+    "Address",
+    "Capabilities",
+    "ChannelAdapter",
+    "ChannelEvent",
+    "CommandEvent",
+    "Connects",
+    "ConversationMigrated",
+    "DescribesApp",
+    "Downloads",
+    "InboundAttachment",
+    "InboundRequest",
+    "Installations",
+    "Installs",
+    "Introduces",
+    "Listens",
+    "MembershipEvent",
+    "MessageDeleted",
+    "MessageEdited",
+    "MessageEvent",
+    "OptEvent",
+    "OutboundPart",
+    "Parsed",
+    "Rate",
+    "ReactionEvent",
+    "ReceiptEvent",
+    "Reconciles",
+    "Reply",
+    "SendResult",
+    "Sender",
+    "StartEvent",
+    "Streams",
+    "TextUnit",
+    "Types",
+    "Unsupported",
+]

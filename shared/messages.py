@@ -1,5 +1,6 @@
 """What a bot says, independent of any channel: text in Markdown, choices, citations."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,9 +30,19 @@ class Citation(Value):
     quote: str
 
 
+class Attachment(Value):
+    """A picture or file to show beside the text, fetched by the platform from a public address."""
+
+    kind: Literal["image", "file"]
+    url: str = Field(max_length=2000, pattern=r"^https?://[^\s]+$")
+    name: str = Field("", max_length=200, description="what a file is called")
+    description: str = Field("", max_length=1000, description="what a picture shows, for readers")
+
+
 class Message(Value):
     """One outbound message before it is fitted to a channel."""
 
     text: str = Field(description="Markdown")
     choices: tuple[Choice, ...] = ()
     citations: tuple[Citation, ...] = ()
+    attachments: tuple[Attachment, ...] = Field((), max_length=10)
