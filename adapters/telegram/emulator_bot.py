@@ -39,7 +39,7 @@ class Sent:
 class EmulatedBot:
     """State and methods of one token. Methods take decoded parameters and return the result."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, *, first_update_id: int = 100_000_001) -> None:
         self.token = token
         self.user: Json = {
             "id": int(token.split(":")[0]),
@@ -57,7 +57,7 @@ class EmulatedBot:
         self.webhook: Json = {"url": ""}
         self.pending: list[Json] = []
         self._message_ids = count(1)
-        self._update_ids = count(100_000_001)
+        self._update_ids = count(first_update_id)
         self._arrived = asyncio.Event()
         self._poll = 0
         self.methods: dict[str, Callable[[Json], Awaitable[Any]]] = {
