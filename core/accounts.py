@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from core.channels import Account, ChannelAdapter
+from core.credentials import CHANNEL_PURPOSE, INSTALLATION_PURPOSE
 from shared.database import DatabaseManager
 from shared.errors import NotFound
 from shared.security import KeyRing
@@ -24,11 +25,16 @@ class ChannelRecord:
     bot: str
     name: str
     active: bool
+    # Active, or waiting to be installed anew.
+    installable: bool = False
 
 
 _SELECT = """
 SELECT c.type, c.name, c.bot, c.route_key, c.credentials, c.settings,
-       c.status = 'active' AND t.status = 'active' AS active
+       c.status = 'active' AND t.status = 'active' AS active,
+       c.status <> 'disabled' AND t.status = 'active' AS installable,
+       (SELECT jsonb_object_agg(i.space, i.credentials) FROM app.channel_installations i
+        WHERE i.creator_id = c.creator_id AND i.channel_id = c.id) AS installations
 FROM app.channels c JOIN app.creators t ON t.creator_id = c.creator_id
 WHERE c.creator_id = $1 AND c.id = $2
 """
@@ -124,20 +130,37 @@ class Accounts:
                 route_key=row["route_key"],
                 credentials=self.open_credentials(creator_id, row["credentials"]),
                 settings=row["settings"],
+                installations={
+                    space: self.open_installation(creator_id, sealed)
+                    for space, sealed in (row["installations"] or {}).items()
+                },
             ),
             bot=row["bot"],
             name=row["name"],
             active=row["active"],
+            installable=row["installable"],
         )
 
     def open_credentials(self, creator_id: UUID, envelope: str) -> dict[str, str]:
-        opened: dict[str, Any] = orjson.loads(
-            self._keys.decrypt(envelope, creator_id=creator_id, purpose="channel-credentials")
-        )
-        return {name: str(value) for name, value in opened.items()}
+        return self._open(creator_id, envelope, CHANNEL_PURPOSE)
 
     def seal_credentials(self, creator_id: UUID, credentials: dict[str, str]) -> str:
         """The stored form of credentials: encrypted, and readable for this creator only."""
-        return self._keys.encrypt(
-            orjson.dumps(credentials).decode(), creator_id=creator_id, purpose="channel-credentials"
+        return self._seal(creator_id, credentials, CHANNEL_PURPOSE)
+
+    def open_installation(self, creator_id: UUID, envelope: str) -> dict[str, str]:
+        return self._open(creator_id, envelope, INSTALLATION_PURPOSE)
+
+    def seal_installation(self, creator_id: UUID, credentials: dict[str, str]) -> str:
+        """The same for what an install gave; neither can stand in for the other."""
+        return self._seal(creator_id, credentials, INSTALLATION_PURPOSE)
+
+    def _open(self, creator_id: UUID, envelope: str, purpose: str) -> dict[str, str]:
+        opened: dict[str, Any] = orjson.loads(
+            self._keys.decrypt(envelope, creator_id=creator_id, purpose=purpose)
         )
+        return {name: str(value) for name, value in opened.items()}
+
+    def _seal(self, creator_id: UUID, credentials: dict[str, str], purpose: str) -> str:
+        plaintext = orjson.dumps(credentials).decode()
+        return self._keys.encrypt(plaintext, creator_id=creator_id, purpose=purpose)

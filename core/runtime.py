@@ -13,6 +13,7 @@ from core.dialogue.answering import Answering
 from core.dialogue.engine import Engine
 from core.dialogue.router import Router
 from core.inbox import Inbox
+from core.installations import StoredInstallations
 from core.knowledge import Knowledge
 from core.live import LiveBus
 from core.loader import load_bots, load_channels
@@ -37,6 +38,7 @@ class Runtime:
     database: DatabaseManager
     keys: KeyRing
     accounts: Accounts
+    installations: StoredInstallations
     live: LiveBus
     limiter: RateLimiter
     channels: dict[str, ChannelAdapter]
@@ -111,6 +113,7 @@ def _assemble(
         database=database,
         keys=keys,
         accounts=accounts,
+        installations=StoredInstallations(database, accounts),
         live=live,
         limiter=limiter,
         channels=channels,
