@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import uvicorn
@@ -24,8 +24,10 @@ from adapters.telegram.emulator_bot import EmulatedBot, Json, Sent
 from adapters.telegram.emulator_faults import Dropped, Fault, FaultKind, after, before
 from adapters.telegram.emulator_people import People
 from adapters.telegram.emulator_rules import Refusal, decoded
+from adapters.telegram.emulator_view import Screen
 
 DEFAULT_TOKEN = "123456:EMULATED-BOT-TOKEN-FOR-TESTS-00000"  # noqa: S105
+DEFAULT_SECRET = "Emulated-webhook-secret_1"  # noqa: S105
 _CONTROLS = ("says", "taps", "edits", "reacts", "blocks", "unblocks", "fails")
 
 
@@ -46,15 +48,19 @@ class Recorded:
 class TelegramEmulator(People):
     """The server: an ASGI app. People chat with the first bot unless told otherwise."""
 
+    name: ClassVar[str] = "telegram"
+
     def __init__(
         self,
         token: str = DEFAULT_TOKEN,
         *,
         log_path: Path | None = None,
         client: httpx.AsyncClient | None = None,
+        first_update_id: int = 100_000_001,
     ) -> None:
         self.client = client
-        self.bot = EmulatedBot(token)
+        self.screen = Screen()
+        self.bot = EmulatedBot(token, first_update_id=first_update_id)
         self.bots = {token: self.bot}
         self.requests: list[Recorded] = []
         self.faults: list[Fault] = []
@@ -64,6 +70,14 @@ class TelegramEmulator(People):
     @property
     def token(self) -> str:
         return self.bot.token
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"bot_token": self.token, "secret_token": DEFAULT_SECRET}
+
+    def connect(self, webhook_url: str) -> None:
+        """What setWebhook would do, without a call."""
+        self.bot.webhook = {"url": webhook_url, "secret_token": DEFAULT_SECRET}
 
     @property
     def sent(self) -> list[Sent]:
@@ -101,6 +115,8 @@ class TelegramEmulator(People):
         try:
             if head == "control":
                 response = await self._control(name, request)
+            elif head == "file":
+                response = self._file(name)
             else:
                 response = await self._api(head, name, request)
         except Dropped:
@@ -123,6 +139,23 @@ class TelegramEmulator(People):
         finally:
             self._write_log(recorded)
 
+    def _file(self, name: str) -> Response:
+        """`/file/bot<token>/<file_path>`, which getFile told."""
+        bot_name, _, path = name.partition("/")
+        recorded = self._record("file", {"path": path})
+        try:
+            fault = self._fault_for(recorded)
+            content = self._bot_of(bot_name).content(path)
+        except Refusal as refusal:
+            recorded.status = refusal.error_code
+            return JSONResponse(refusal.body(), status_code=refusal.error_code)
+        finally:
+            self._write_log(recorded)
+        if fault and fault.kind.startswith("drop"):
+            raise Dropped
+        recorded.status = 200
+        return Response(content, media_type="application/octet-stream")
+
     def _bot_of(self, head: str) -> EmulatedBot:
         if not head.startswith("bot"):
             raise Refusal(404, "Not Found")
@@ -139,6 +172,7 @@ class TelegramEmulator(People):
         failure = await before(fault) if fault else None
         if failure is None:
             result = await method(recorded.params)
+            self.screen.note_call(recorded.method.lower(), recorded.params, result)
             if isinstance(result, dict):
                 recorded.accepted_message_id = result.get("message_id")
             failure = after(fault) if fault else None
@@ -205,6 +239,11 @@ async def _drop(receive: Receive, send: Send) -> None:
     transport.abort()
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def create_emulator() -> TelegramEmulator:
+    # A new server beside an old database: update ids used before would be taken as repeats.
+    return TelegramEmulator(first_update_id=int(time.time()))
 
 
 def main() -> None:

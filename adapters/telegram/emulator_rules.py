@@ -11,9 +11,17 @@ from shared.richtext import length
 from shared.utils.text import is_blank
 
 MAX_TEXT = 4096
+MAX_CAPTION = 1024
 MAX_CALLBACK_BYTES = 64
 MAX_ENTITIES = 100
-_JSON_FIELDS = ("entities", "reply_markup", "allowed_updates", "commands", "link_preview_options")
+_JSON_FIELDS = (
+    "entities",
+    "caption_entities",
+    "reply_markup",
+    "allowed_updates",
+    "commands",
+    "link_preview_options",
+)
 
 
 class Refusal(Exception):
@@ -67,6 +75,17 @@ def check_text(params: Mapping[str, Any]) -> None:
     if params.get("parse_mode"):
         raise bad_request("this emulator takes entities, not a parse mode")
     check_entities(text, params.get("entities") or [])
+    check_keyboard(params.get("reply_markup") or {})
+
+
+def check_caption(params: Mapping[str, Any]) -> None:
+    """The text of a photo or document: shorter, and there may be none."""
+    caption = str(params.get("caption") or "")
+    if length(caption, "utf16") > MAX_CAPTION:
+        raise bad_request("message caption is too long")
+    if params.get("parse_mode"):
+        raise bad_request("this emulator takes entities, not a parse mode")
+    check_entities(caption, params.get("caption_entities") or [])
     check_keyboard(params.get("reply_markup") or {})
 
 
