@@ -1,4 +1,4 @@
-"""Find channels and bots by walking folders and entry points; fail at start-up, with a hint."""
+"""Find channels, emulators and bots in folders and entry points; fail at start-up, with a hint."""
 
 import importlib
 import importlib.util
@@ -11,12 +11,18 @@ from types import ModuleType
 
 from core.bots import Bot
 from core.channels import Capabilities, ChannelAdapter
+from core.emulators import Emulator
 from shared.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 # Other packages add theirs under these names: `[project.entry-points."cairn.adapters"]`.
 ADAPTERS_GROUP = "cairn.adapters"
 BOTS_GROUP = "cairn.bots"
+EMULATOR_MEMBERS = (
+    *("__call__", "name", "credentials", "connect", "close"),
+    *("sent", "texts", "says", "taps", "fails"),
+    *("revision", "places", "view", "is_typing", "writes", "presses"),
+)
 METHODS = ("check_account", "verify", "parse", "conversation", "send", "classify", "close")
 
 
@@ -29,6 +35,17 @@ def load_channels(extra_folders: list[Path] | None = None) -> dict[str, ChannelA
             raise ConfigurationError(f"two adapters are called {adapter.name!r}; one is {origin}")
         adapters[adapter.name] = adapter
     return adapters
+
+
+def load_emulators(extra_folders: list[Path] | None = None) -> dict[str, Emulator]:
+    """A new emulator of every channel that has one, by the channel's name."""
+    emulators: dict[str, Emulator] = {}
+    for origin, module in _modules("adapters", "emulator", ADAPTERS_GROUP, extra_folders or []):
+        emulator = _create_emulator(origin, module)
+        if emulator.name in emulators:
+            raise ConfigurationError(f"two emulators are of {emulator.name!r}; one is {origin}")
+        emulators[emulator.name] = emulator
+    return emulators
 
 
 def load_bots(extra_folders: list[Path] | None = None) -> dict[str, Bot]:
@@ -60,6 +77,20 @@ def _create_adapter(origin: str, module: ModuleType) -> ChannelAdapter:
     return adapter
 
 
+def _create_emulator(origin: str, module: ModuleType) -> Emulator:
+    create = getattr(module, "create_emulator", None)
+    if create is None:
+        raise ConfigurationError(f"{origin} must define create_emulator()")
+    emulator: Emulator = create()
+    # isinstance() would only say that something is missing, and would read every property.
+    for member in EMULATOR_MEMBERS:
+        if not hasattr(type(emulator), member):
+            raise ConfigurationError(
+                f"{origin}: the emulator lacks {member}; see core/emulators.py"
+            )
+    return emulator
+
+
 def _modules(
     family: str, module_name: str, group: str, extra_folders: list[Path]
 ) -> Iterator[tuple[str, ModuleType]]:
@@ -71,7 +102,19 @@ def _modules(
         for file in sorted(extra.glob(f"{family}/*/{module_name}.py")):
             yield str(file), _import_package(family, file)
     for entry in entry_points(group=group):
-        yield entry.value, _import(entry.value)
+        # The entry point names the package's `channel` or `bot` module; others stand beside it.
+        name = f"{entry.value.rpartition('.')[0]}.{module_name}"
+        if module_name in ("channel", "bot"):
+            yield entry.value, _import(entry.value)
+        elif _exists(name):
+            yield name, _import(name)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _import(name: str) -> ModuleType:

@@ -5,7 +5,10 @@ from typing import Any
 
 import httpx
 
-from adapters.telegram.emulator_bot import EmulatedBot, Json
+from adapters.telegram import emulator_view
+from adapters.telegram.emulator_bot import EmulatedBot, Json, Sent
+from adapters.telegram.emulator_view import Screen
+from core.emulators import Bubble, Place
 
 DEFAULT_CHAT = 1001
 _WEBHOOK_SECONDS = 60
@@ -17,6 +20,7 @@ class People:
 
     bot: EmulatedBot
     client: httpx.AsyncClient | None
+    screen: Screen
 
     async def says(
         self,
@@ -64,12 +68,15 @@ class People:
                 break
         else:
             raise LookupError(f"no button {button!r} in chat {chat}")
+        return await self._tap(sent, sent.buttons[button], chat, name)
+
+    async def _tap(self, sent: Sent, data: str, chat: int, name: str) -> httpx.Response | None:
         place = self._place(self.bot, chat, name)
         query = {
             "id": str(self.bot.next_message_id() + 7_000_000_000),
             "from": place["from"],
             "chat_instance": str(chat),
-            "data": sent.buttons[button],
+            "data": data,
             "message": {
                 "message_id": sent.message_id,
                 "from": self.bot.user,
@@ -131,6 +138,7 @@ class People:
         """Post the update to the webhook, once; without a webhook, queue it."""
         bot = bot or self.bot
         url = bot.webhook["url"]
+        said = self.screen.note_update(update)
         if not url:
             bot.queue(update)
             return None
@@ -138,4 +146,42 @@ class People:
             self.client = httpx.AsyncClient(timeout=_WEBHOOK_SECONDS, trust_env=False)
         secret = bot.webhook.get("secret_token")
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if secret else {}
-        return await self.client.post(url, json=update, headers=headers)
+        response = await self.client.post(url, json=update, headers=headers)
+        if said is not None and response.is_success:
+            said.is_taken = True
+            self.screen.revision += 1
+        return response
+
+    # --- the simulator's windows: each is one person's private chat with the first bot
+
+    @property
+    def revision(self) -> int:
+        return self.screen.revision
+
+    def places(self) -> tuple[Place, ...]:
+        return emulator_view.places()
+
+    def view(self, place: str) -> tuple[Bubble, ...]:
+        return self.screen.view(self.bot, place)
+
+    def is_typing(self, place: str) -> bool:
+        return self.screen.is_typing(place)
+
+    async def writes(self, place: str, text: str, *, thread: str | None = None) -> None:
+        """Write in the private chat; Telegram has no threads there. Raises LookupError."""
+        await self.says(text, chat=int(place), name=self._person(place))
+
+    async def presses(self, place: str, bubble: str, value: str) -> None:
+        """Tap the button of this message that carries `value`. Raises LookupError without it."""
+        for sent in self.bot.sent:
+            is_meant = (sent.chat, str(sent.message_id)) == (place, bubble)
+            if is_meant and value in sent.buttons.values():
+                await self._tap(sent, value, int(place), self._person(place))
+                return
+        raise LookupError("no such button in this chat")
+
+    def _person(self, place: str) -> str:
+        for known in self.places():
+            if known.id == place:
+                return known.person
+        raise LookupError("no such chat")
