@@ -58,6 +58,13 @@ class Account:
     settings: Mapping[str, Any] = field(default_factory=dict)
     # Credentials by space, of a channel that is installed in several (Slack's workspaces).
     installations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    public_base_url: str = ""  # where this installation is reached; empty when nobody said
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the platform reaches this channel; empty when we don't know."""
+        base = self.public_base_url.rstrip("/")
+        return f"{base}/webhooks/{self.type}/{self.route_key}" if base else ""
 
     def credential(self, name: str, space: str | None = None) -> str | None:
         """A credential as this space has it, else as the whole channel has it."""
