@@ -172,7 +172,6 @@ class TelegramEmulator(People):
         failure = await before(fault) if fault else None
         if failure is None:
             result = await method(recorded.params)
-            self.screen.note_call(recorded.method.lower(), recorded.params, result)
             if isinstance(result, dict):
                 recorded.accepted_message_id = result.get("message_id")
             failure = after(fault) if fault else None

@@ -138,7 +138,7 @@ class People:
         """Post the update to the webhook, once; without a webhook, queue it."""
         bot = bot or self.bot
         url = bot.webhook["url"]
-        said = self.screen.note_update(update)
+        said = self.screen.note(update)
         if not url:
             bot.queue(update)
             return None
@@ -148,15 +148,14 @@ class People:
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if secret else {}
         response = await self.client.post(url, json=update, headers=headers)
         if said is not None and response.is_success:
-            said.is_taken = True
-            self.screen.revision += 1
+            self.screen.note_taken(said)
         return response
 
     # --- the simulator's windows: each is one person's private chat with the first bot
 
     @property
     def revision(self) -> int:
-        return self.screen.revision
+        return self.screen.revision + self.bot.revision
 
     def places(self) -> tuple[Place, ...]:
         return emulator_view.places()
@@ -165,7 +164,7 @@ class People:
         return self.screen.view(self.bot, place)
 
     def is_typing(self, place: str) -> bool:
-        return self.screen.is_typing(place)
+        return self.bot.is_typing(place)
 
     async def writes(self, place: str, text: str, *, thread: str | None = None) -> None:
         """Write in the private chat; Telegram has no threads there. Raises LookupError."""

@@ -9,7 +9,6 @@ from adapters.telegram.emulator_bot import EmulatedBot, Json, Sent
 from core.emulators import Bubble, Button, Mark, Place
 
 MAX_BUBBLES = 300
-TYPING_SECONDS = 5.0  # https://core.telegram.org/bots/api#sendchataction: "5 seconds or less"
 PEOPLE = (("1001", "Ada"), ("1002", "Ben"))
 _KINDS = {
     "bold": "bold",
@@ -38,15 +37,12 @@ class Said:
 
 @dataclass(kw_only=True)
 class Screen:
-    """What the API's log doesn't tell: people's own messages, when the bot's came, who types."""
+    """People's own messages, and both sides of a chat as its bubbles."""
 
     said: dict[tuple[str, int], Said] = field(default_factory=dict)
-    sent_at: dict[tuple[str, int], float] = field(default_factory=dict)
-    edited: set[tuple[str, int]] = field(default_factory=set)
-    typing_at: dict[str, float] = field(default_factory=dict)
     revision: int = 0
 
-    def note_update(self, update: Json) -> Said | None:
+    def note(self, update: Json) -> Said | None:
         """A person wrote or edited: show it at once, whatever the webhook says."""
         message = update.get("message") or update.get("edited_message")
         if not message:
@@ -65,49 +61,37 @@ class Screen:
         self.revision += 1
         return said
 
-    def note_call(self, method: str, params: Mapping[str, Any], result: Any) -> None:
-        """The bot called a method and the server did it."""
-        chat, self.revision = str(params.get("chat_id", "")), self.revision + 1
-        if method == "sendchataction":
-            self.typing_at[chat] = time.monotonic()
-        elif isinstance(result, dict) and "message_id" in result:
-            key = (chat, int(result["message_id"]))
-            if method.startswith("edit"):
-                self.edited.add(key)
-            else:
-                self.sent_at[key] = time.time()
-                self.typing_at.pop(chat, None)
-
-    def is_typing(self, chat: str) -> bool:
-        began = self.typing_at.get(chat)
-        return began is not None and time.monotonic() - began < TYPING_SECONDS
+    def note_taken(self, said: Said) -> None:
+        said.is_taken = True
+        self.revision += 1
 
     def view(self, bot: EmulatedBot, chat: str) -> tuple[Bubble, ...]:
         ours = [
-            (sent.message_id, self._of_bot(bot, sent))
+            (sent.message_id, _of_bot(str(bot.user["first_name"]), sent))
             for sent in bot.sent
             if sent.chat == chat and (chat, sent.message_id) not in bot.deleted
         ]
-        theirs = [
-            (said.message_id, _of_person(said)) for said in self.said.values() if said.chat == chat
-        ]
+        theirs = [(said.message_id, _of_person(said)) for said in self._said_in(chat)]
         # One counter numbers both sides' messages, so the number is the order.
         both = sorted(ours + theirs, key=lambda pair: pair[0])
         return tuple(bubble for _, bubble in both[-MAX_BUBBLES:])
 
-    def _of_bot(self, bot: EmulatedBot, sent: Sent) -> Bubble:
-        key = (sent.chat, sent.message_id)
-        return Bubble(
-            id=str(sent.message_id),
-            author="bot",
-            name=str(bot.user["first_name"]),
-            text=sent.text,
-            marks=tuple(_marks(sent.text, _entities(sent.params))),
-            buttons=tuple(Button(label=k, value=v) for k, v in sent.buttons.items()),
-            images=_images(sent.params),
-            edited=key in self.edited,
-            at=self.sent_at.get(key, time.time()),
-        )
+    def _said_in(self, chat: str) -> list[Said]:
+        return [said for said in self.said.values() if said.chat == chat]
+
+
+def _of_bot(name: str, sent: Sent) -> Bubble:
+    return Bubble(
+        id=str(sent.message_id),
+        author="bot",
+        name=name,
+        text=sent.text,
+        marks=tuple(_marks(sent.text, _entities(sent.params))),
+        buttons=tuple(Button(label=k, value=v) for k, v in sent.buttons.items()),
+        images=(sent.media,) if sent.media.startswith("http") else (),
+        edited=sent.edits > 0,
+        at=sent.at,
+    )
 
 
 def places() -> tuple[Place, ...]:
@@ -158,8 +142,3 @@ def _code_points(text: str) -> dict[int, int]:
         units += 2 if char > "\uffff" else 1
         found[units] = index
     return found
-
-
-def _images(params: Mapping[str, Any]) -> tuple[str, ...]:
-    photo = params.get("photo")
-    return (photo,) if isinstance(photo, str) and photo.startswith("http") else ()
