@@ -61,7 +61,7 @@ def question(model: type[BaseModel], state: FormState, reason: str = "") -> Mess
     asked = info.title or state.field.replace("_", " ").capitalize() + "?"
     lines = [reason] if reason else []
     lines.append(asked if not info.description else f"{asked}\n\n_{info.description}_")
-    choices = list(options(info))
+    choices = list(options(info) or suggestions(info))
     if not info.is_required():
         choices.append(("Skip", SKIP))
     return Message(
@@ -94,6 +94,11 @@ def options(info: FieldInfo) -> tuple[tuple[str, str], ...]:
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return tuple((str(m.value), str(m.value)) for m in annotation)
     return ()
+
+
+def suggestions(info: FieldInfo) -> tuple[tuple[str, str], ...]:
+    """(label, value) of a typed field's `examples`: a tap saves the usual answer's typing."""
+    return tuple((str(example), str(example)) for example in info.examples or ())
 
 
 def _advance(model: type[BaseModel], state: FormState, answer: dict[str, Any]) -> Step:

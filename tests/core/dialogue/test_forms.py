@@ -121,3 +121,17 @@ def test_a_number_of_thousands_of_digits_is_asked_again(
     step = fill(Plan, *before, "9" * digits)
     assert step.state is not None
     assert step.reason
+
+
+def test_examples_are_offered_and_anything_else_may_be_typed() -> None:
+    class Report(BaseModel):
+        blockers: str = Field(title="Blockers?", examples=["None"])
+        mood: int | None = Field(None, examples=["1", "2"])
+
+    step = forms.Step(state=forms.begin(Report))
+    assert step.state is not None
+    assert [c.label for c in forms.question(Report, step.state).choices] == ["None"]
+    mood = forms.take(Report, step.state, "no key")
+    assert mood.state is not None
+    assert [c.label for c in forms.question(Report, mood.state).choices] == ["1", "2", "Skip"]
+    assert fill(Report, "no key", "2").result == Report(blockers="no key", mood=2)
