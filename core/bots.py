@@ -7,19 +7,41 @@ the engine commits the whole turn, so a handler may run twice but a contact sees
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from core.events import Address as Place
+from core.events import InboundAttachment
 from shared.messages import Choice, Message
+from shared.utils.clock import utc_now
+
+Records = dict[str, Any]
+"""What a bot keeps under one topic: JSON values by key."""
 
 Handler = Callable[["Turn"], Awaitable[None]]
 FormHandler = Callable[["Turn", Any], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
 F = TypeVar("F", bound=FormHandler)
 
+NOWHERE = Place(chat="")
+MAX_NAME = 300  # characters of a topic or a key
 _COMMAND = re.compile(r"^[a-z][a-z0-9_]{0,31}$")  # what Telegram accepts, the strictest channel
+
+
+async def _nothing(_topic: str) -> Records:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """A message for another place than the one this turn answers in."""
+
+    place: Place
+    message: Message
 
 
 @dataclass(kw_only=True)
@@ -27,6 +49,8 @@ class Turn:
     """One exchange as a handler sees it. `memory` belongs to the contact and is saved with it.
 
     `contact_name` is escaped for `say`: a person may call themselves `[win](https://…)`.
+    `place` is where the answer goes, `origin` where the person was: another place when a command
+    that was given in a room is answered to them alone. Compare them, keep them, post to them.
     """
 
     text: str
@@ -34,16 +58,42 @@ class Turn:
     payload: str = ""
     contact_name: str = ""
     locale: str | None = None
+    timezone: str | None = None  # the contact's, an IANA name
+    channel: str = ""  # its type: telegram, slack, sms, web…
+    place: Place = NOWHERE
+    origin: Place = NOWHERE
+    attachments: tuple[InboundAttachment, ...] = ()
     memory: dict[str, Any] = field(default_factory=dict)
     said: list[Message] = field(default_factory=list)
+    posted: list[Post] = field(default_factory=list)
+    kept: dict[tuple[str, str], Any] = field(default_factory=dict)
     asked: type[BaseModel] | None = None
     human_wanted: bool = False
     question: str | None = None
+    read_topic: Callable[[str], Awaitable[Records]] = field(default=_nothing, repr=False)
 
     def say(self, text: str, *, choices: Sequence[Choice | str] = ()) -> None:
         """Say Markdown `text`; `choices` become buttons, or numbers where there are none."""
-        offered = tuple(Choice(label=c, value=c) if isinstance(c, str) else c for c in choices)
-        self.said.append(Message(text=text, choices=offered))
+        self.said.append(_message(text, choices))
+
+    def post(self, place: Place, text: str, *, choices: Sequence[Choice | str] = ()) -> None:
+        """Say something in another place of this channel, such as the room of a team.
+
+        A person who opted out of such messages gets none.
+        """
+        self.posted.append(Post(place=place, message=_message(text, choices)))
+
+    def put(self, topic: str, key: str, value: Any) -> None:
+        """Keep a JSON `value` under a topic that this bot's turns share; None forgets the key."""
+        if not (0 < len(topic) <= MAX_NAME and 0 < len(key) <= MAX_NAME):
+            raise ValueError(f"topics and keys have 1 to {MAX_NAME} characters")
+        self.kept[topic, key] = value
+
+    async def topic(self, topic: str) -> Records:
+        """What was put under a topic, this turn's own included; the latest 1,000 of it."""
+        records = {**await self.read_topic(topic)}
+        records |= {key: value for (where, key), value in self.kept.items() if where == topic}
+        return {key: value for key, value in records.items() if value is not None}
 
     def ask(self, form: type[BaseModel]) -> None:
         """Begin a form after what was said: one question for each of its fields."""
@@ -56,6 +106,15 @@ class Turn:
     def call_human(self) -> None:
         """Mark the conversation as waiting for a person; a coach can then reply over REST."""
         self.human_wanted = True
+
+    def local_now(self) -> datetime:
+        """The time on the contact's clock; UTC as long as their zone isn't known."""
+        return utc_now().astimezone(ZoneInfo(self.timezone or "UTC"))
+
+
+def _message(text: str, choices: Sequence[Choice | str]) -> Message:
+    offered = tuple(Choice(label=c, value=c) if isinstance(c, str) else c for c in choices)
+    return Message(text=text, choices=offered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,4 +197,15 @@ class Bot:
         return register
 
 
-__all__ = ["Bot", "Choice", "Command", "Message", "Pattern", "Turn"]
+__all__ = [
+    "Bot",
+    "Choice",
+    "Command",
+    "InboundAttachment",
+    "Message",
+    "Pattern",
+    "Place",
+    "Post",
+    "Records",
+    "Turn",
+]

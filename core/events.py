@@ -12,13 +12,20 @@ from shared.messages import Value
 class Address(Value):
     """Where an answer goes: the platform's chat, its thread, and the person in it.
 
-    `space` is the workspace, on a platform where one account serves several.
+    `space` is the workspace, on a platform where one account serves several. `direct`: the chat
+    is with this one person, though it has a name of its own (Slack's direct messages).
     """
 
     chat: str
     thread: str | None = None
     person: str | None = None
     space: str | None = None
+    direct: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this person reads here."""
+        return self.person is not None and (self.direct or self.chat == self.person)
 
 
 class Sender(Value):
@@ -61,11 +68,11 @@ class ChannelEvent(BaseModel):
 
 
 class MessageEvent(ChannelEvent):
-    """A person wrote. `attachment_kinds` names what came without text (photo, voice, sticker…)."""
+    """A person wrote, or sent something; `text` is then its caption, often empty."""
 
     kind = "message"
     text: str
-    attachment_kinds: tuple[str, ...] = ()
+    attachments: tuple[InboundAttachment, ...] = ()
     message_external_id: str | None = None
 
 

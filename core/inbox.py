@@ -254,12 +254,16 @@ def _content(event: ChannelEvent) -> tuple[str, dict[str, Any]]:
     match event:
         case MessageEvent():
             kept = event.model_dump(
-                mode="json", include={"attachment_kinds", "message_external_id"}, exclude_none=True
+                mode="json",
+                include={"attachments", "message_external_id"},
+                exclude_defaults=True,
             )
             return event.text, kept
         case CommandEvent():
             text = f"/{event.name} {event.arguments}".strip()
-            return text, {"name": event.name, "arguments": event.arguments}
+            kept = {"name": event.name, "arguments": event.arguments}
+            origin = {"origin": event.origin.model_dump()} if event.origin else {}
+            return text, kept | origin
         case ActionEvent():
             return event.value, {"message": event.message_external_id, "ack": event.ack}
         case StartEvent():

@@ -12,6 +12,7 @@ from typing import Any
 from aiogram import types
 from pydantic import ValidationError
 
+from adapters.telegram.attachments import attachments_of
 from adapters.telegram.buttons import choice_value
 from core.channels import (
     Account,
@@ -34,26 +35,6 @@ from shared.utils.json import parse_json
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
 _PAYLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of a deep link, https://core.telegram.org/api/links
-_ATTACHMENTS = [
-    "animation",
-    "audio",
-    "checklist",
-    "contact",
-    "dice",
-    "document",
-    "game",
-    "invoice",
-    "location",
-    "paid_media",
-    "photo",
-    "poll",
-    "sticker",
-    "story",
-    "venue",
-    "video",
-    "video_note",
-    "voice",
-]
 _INSIDE = ("member", "administrator", "creator", "restricted")
 
 Fields = dict[str, Any]
@@ -116,11 +97,11 @@ def _message(message: types.Message, fields: Fields, bot_username: str) -> Chann
     command = _COMMAND.fullmatch(text) if message.text else None
     if command:
         return _command(command, fields, bot_username)
-    kinds = _attachment_kinds(message)
-    if not text and not kinds:
+    attachments = attachments_of(message)
+    if not text and not attachments:
         return Unsupported(**fields, reason="service")
     return MessageEvent(
-        **fields, text=text, attachment_kinds=kinds, message_external_id=_message_id(message)
+        **fields, text=text, attachments=attachments, message_external_id=_message_id(message)
     )
 
 
@@ -149,10 +130,6 @@ def _edited(message: types.Message, fields: Fields) -> ChannelEvent:
         return Unsupported(**fields, reason=reason)
     text = message.text or message.caption or ""
     return MessageEdited(**fields, text=text, message_external_id=_message_id(message))
-
-
-def _attachment_kinds(message: types.Message) -> tuple[str, ...]:
-    return tuple(kind for kind in _ATTACHMENTS if getattr(message, kind, None) is not None)
 
 
 # --- everything else

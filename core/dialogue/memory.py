@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from core import leases
+from core.bots import Post
+from core.dialogue import posts, records
 from core.leases import Lease, LeaseLost
 from shared.database import PgConnection
 from shared.messages import Message
@@ -39,6 +41,7 @@ class Work:
     failures: int
     contact_name: str
     locale: str | None
+    timezone: str | None
     memory: dict[str, Any]
     session: dict[str, Any]
     history: tuple[Utterance, ...] = ()
@@ -49,6 +52,9 @@ class Thought:
     """What a turn decided: nothing of it is real before `record` commits."""
 
     replies: list[Message] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    bot: str = ""  # whose records `kept` are
+    kept: dict[tuple[str, str], Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     session: dict[str, Any] = field(default_factory=dict)
     human_wanted: bool = False
@@ -69,7 +75,7 @@ WITH next AS (
   WHERE creator_id = $1 AND id = (SELECT id FROM next)
   RETURNING id, channel_id, contact_id, seq, kind, text, payload, starts, failures
 )
-SELECT b.*, v.address, c.name, c.locale, c.memory, coalesce(s.state, '{}') AS session
+SELECT b.*, v.address, c.name, c.locale, c.timezone, c.memory, coalesce(s.state, '{}') AS session
 FROM begun b
 JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
@@ -152,6 +158,7 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         failures=row["failures"],
         contact_name=row["name"],
         locale=row["locale"],
+        timezone=row["timezone"],
         memory=row["memory"],
         session=row["session"],
         history=tuple(Utterance(author=h["author"], text=h["text"]) for h in history),
@@ -180,6 +187,7 @@ async def record(
         raise LeaseLost
     more = await _write_replies(connection, lease, work, thought, first_seq, push)
     await _write_state(connection, lease, work, thought)
+    await _write_elsewhere(connection, lease, work, thought, push)
     if not more:
         await leases.release(connection, lease)
     return more
@@ -230,6 +238,23 @@ async def _write_state(
         await connection.execute(_SESSION, lease.creator_id, lease.conversation_id, thought.session)
     if thought.memory != work.memory:
         await connection.execute(_MEMORY, lease.creator_id, work.contact_id, thought.memory)
+
+
+async def _write_elsewhere(
+    connection: PgConnection, lease: Lease, work: Work, thought: Thought, push: bool
+) -> None:
+    if thought.kept:
+        creator_id = lease.creator_id
+        await records.keep(connection, creator_id, thought.bot, work.contact_id, thought.kept)
+    if thought.posts:
+        author = posts.Author(
+            creator_id=lease.creator_id,
+            message_id=work.message_id,
+            channel_id=work.channel_id,
+            contact_id=work.contact_id,
+            retries=work.payload.get("retries", 0),
+        )
+        await posts.write_posts(connection, author, thought.posts, push=push)
 
 
 async def record_failure(

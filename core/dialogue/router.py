@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from core.accounts import ChannelRecord
-from core.bots import Bot, Handler, Turn
-from core.dialogue import forms
+from core.bots import Bot, Handler, InboundAttachment, Place, Records, Turn
+from core.dialogue import forms, records
 from core.dialogue.answering import Answering, Spoken
 from core.dialogue.memory import Thought, Work
 from core.leases import Lease
@@ -46,20 +46,37 @@ class Router:
         bot = self._bots.get(record.bot)
         if bot is None:
             raise ConfigurationError(f"the bot {record.bot!r} is not installed")
-        turn = Turn(
-            text=work.text,
-            contact_name=escape(work.contact_name),
-            locale=work.locale,
-            memory=copy.deepcopy(work.memory),
-        )
+        turn = self._turn(lease, work, record)
         session = copy.deepcopy(work.session)
         if work.kind == "action":
             turn.text = await self._resolve_choice(lease, work.text)
         await _run(bot, work, turn, session)
-        return await self._conclude(lease, work, bot, turn, session)
+        return await self._conclude(lease, work, record, turn, session)
+
+    def _turn(self, lease: Lease, work: Work, record: ChannelRecord) -> Turn:
+        async def read_topic(topic: str) -> Records:
+            async with self._database.transaction(lease.creator_id) as connection:
+                return await records.read_topic(connection, lease.creator_id, record.bot, topic)
+
+        place = Place.model_validate(work.address)
+        origin = work.payload.get("origin")
+        return Turn(
+            text=work.text,
+            contact_name=escape(work.contact_name),
+            locale=work.locale,
+            timezone=work.timezone,
+            channel=record.account.type,
+            place=place,
+            origin=Place.model_validate(origin) if origin else place,
+            attachments=tuple(
+                InboundAttachment.model_validate(one) for one in work.payload.get("attachments", ())
+            ),
+            memory=copy.deepcopy(work.memory),
+            read_topic=read_topic,
+        )
 
     async def _conclude(
-        self, lease: Lease, work: Work, bot: Bot, turn: Turn, session: dict[str, Any]
+        self, lease: Lease, work: Work, record: ChannelRecord, turn: Turn, session: dict[str, Any]
     ) -> Thought:
         """Gather what was said, the form's first question and the answer into one Thought."""
         if turn.asked is not None:
@@ -68,9 +85,14 @@ class Router:
             turn.said.append(forms.question(turn.asked, state))
         spoken = Spoken()
         if turn.question is not None:
-            spoken = await self._answering.answer(lease, work, bot, turn.question)
+            spoken = await self._answering.answer(
+                lease, work, self._bots[record.bot], turn.question
+            )
         return Thought(
             replies=[_storable(m) for m in (*turn.said, *spoken.messages) if _is_seen(m)],
+            posts=[post for post in turn.posted if _is_seen(post.message)],
+            bot=record.bot,
+            kept=turn.kept,
             memory=turn.memory,
             session=session,
             human_wanted=turn.human_wanted,

@@ -18,6 +18,7 @@ from core.channels import (
     ChannelEvent,
     CommandEvent,
     ConversationMigrated,
+    InboundAttachment,
     MembershipEvent,
     MessageEdited,
     MessageEvent,
@@ -32,6 +33,10 @@ SAMPLES = Path(telegram.__file__).parent / "samples"
 FIXTURES = Path(__file__).parents[3].parent / "shared" / "fixtures"
 ADA = Address(chat="1001", person="1001")
 GROUP = Address(chat="-1001234567890", person="1001")
+PHOTO = InboundAttachment(kind="photo", ref="AgACAgQAAx", media_type="image/jpeg", size=1253)
+STICKER = InboundAttachment(kind="sticker", ref="CAACAgIAAx", name="👍", media_type="image/webp")
+VOICE = InboundAttachment(kind="voice", ref="AwACAgIAAx", media_type="audio/ogg")
+LOCATION = InboundAttachment(kind="location", name="geo:9.060000,7.490000", media_type="text/plain")
 
 
 def parsed(body: Any, **settings: Any) -> ChannelEvent:
@@ -51,11 +56,11 @@ EXPECTED: dict[str, tuple[type[ChannelEvent], Address | None, dict[str, Any]]] =
     "photo_with_caption": (
         MessageEvent,
         ADA,
-        {"text": "My lunch", "attachment_kinds": ("photo",)},
+        {"text": "My lunch", "attachments": (PHOTO,)},
     ),
-    "sticker": (MessageEvent, ADA, {"text": "", "attachment_kinds": ("sticker",)}),
-    "voice": (MessageEvent, ADA, {"text": "", "attachment_kinds": ("voice",)}),
-    "location": (MessageEvent, ADA, {"text": "", "attachment_kinds": ("location",)}),
+    "sticker": (MessageEvent, ADA, {"text": "", "attachments": (STICKER,)}),
+    "voice": (MessageEvent, ADA, {"text": "", "attachments": (VOICE,)}),
+    "location": (MessageEvent, ADA, {"text": "", "attachments": (LOCATION,)}),
     "edited_message": (
         MessageEdited,
         ADA,
@@ -146,6 +151,75 @@ def test_a_body_without_an_update_id_is_named_by_its_content() -> None:
 def message_update(**content: Any) -> dict[str, Any]:
     message: dict[str, Any] = json.loads((SAMPLES / "text.json").read_text())["message"]
     return {"update_id": 5, "message": message | content}
+
+
+FILE = {"file_id": "f", "file_unique_id": "u"}
+SIZE = {"width": 90, "height": 67}
+VENUE = {"location": {"latitude": 1, "longitude": -2}, "title": "Park", "address": "Main St 1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            {
+                "photo": [
+                    FILE | SIZE,
+                    {"file_id": "big", "file_unique_id": "v"} | SIZE | {"width": 99},
+                ]
+            },
+            {"kind": "photo", "ref": "big", "media_type": "image/jpeg"},
+        ),
+        (
+            {"document": FILE | {"file_name": "plan.pdf", "mime_type": "application/pdf"}},
+            {"kind": "document", "ref": "f", "name": "plan.pdf", "media_type": "application/pdf"},
+        ),
+        (
+            {"audio": FILE | {"duration": 3, "file_size": 2**40, "mime_type": "audio/mpeg"}},
+            {"kind": "audio", "ref": "f", "media_type": "audio/mpeg", "size": 2**40},
+        ),
+        (
+            {"video": FILE | SIZE | {"duration": 3, "mime_type": "video/mp4"}},
+            {"kind": "video", "ref": "f", "media_type": "video/mp4"},
+        ),
+        (
+            {"animation": FILE | SIZE | {"duration": 3}, "document": FILE},
+            {"kind": "animation", "ref": "f"},
+        ),
+        (
+            {"video_note": FILE | {"length": 9, "duration": 3}},
+            {"kind": "video_note", "ref": "f", "media_type": "video/mp4"},
+        ),
+        (
+            {"sticker": FILE | SIZE | {"type": "regular", "is_animated": True, "is_video": False}},
+            {"kind": "sticker", "ref": "f", "media_type": "application/x-tgsticker"},
+        ),
+        (
+            {"venue": VENUE, "location": VENUE["location"]},
+            {
+                "kind": "venue",
+                "name": "Park, Main St 1 (geo:1.000000,-2.000000)",
+                "media_type": "text/plain",
+            },
+        ),
+        (
+            {"contact": {"phone_number": "+15550100", "first_name": "Ben"}},
+            {"kind": "contact", "name": "Ben +15550100", "media_type": "text/plain"},
+        ),
+        ({"dice": {"emoji": "🎲", "value": 3}}, {"kind": "dice"}),
+    ],
+    ids=lambda value: value.get("kind") if isinstance(value, dict) else None,
+)
+def test_what_was_sent_beside_words_can_be_fetched_later(
+    content: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    update = message_update(**content)
+    del update["message"]["text"]
+    event = parsed(update)
+
+    assert isinstance(event, MessageEvent)
+    assert event.text == ""
+    assert [one.model_dump(exclude_defaults=True) for one in event.attachments] == [expected]
 
 
 @pytest.mark.parametrize(

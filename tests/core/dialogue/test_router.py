@@ -121,7 +121,9 @@ async def test_an_attachment_without_words_is_asked_for_in_words(pupil: Learner)
     await pupil.says("", photo=[{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}])
     await work(pupil.app)
     assert pupil.emulator.texts() == [ONLY_TEXT]
-    assert (await pupil.inbound())[0]["payload"]["attachment_kinds"] == ["photo"]
+    assert (await pupil.inbound())[0]["payload"]["attachments"] == [
+        {"kind": "photo", "ref": "f", "media_type": "image/jpeg"}
+    ]
 
 
 # --- choices
