@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from core.channels import Account, Address, ChannelEvent, MessageEvent, Sender, StartEvent
+from core.channels import (
+    Account,
+    ActionEvent,
+    Address,
+    ChannelEvent,
+    MessageEvent,
+    Sender,
+    StartEvent,
+)
 from core.creators import add_creator
 from core.files import ingest_file
 from core.runtime import Runtime, open_runtime
@@ -93,9 +101,9 @@ class Person:
         return await self._does(MessageEvent(text=text, **self._envelope()))
 
     async def picks(self, label: str) -> list[Reply]:
-        """Tap a choice of the last replies, as the page does: its value is said."""
+        """Tap a choice of the last replies."""
         offered = {k: v for reply in self.last for k, v in reply.choices.items()}
-        return await self.says(offered[label])
+        return await self._does(ActionEvent(value=offered[label], **self._envelope()))
 
     async def _does(self, event: ChannelEvent) -> list[Reply]:
         accepted = await self.app.runtime.inbox.accept(event, conversation_key=self.key)

@@ -1,0 +1,1 @@
+"""A practice's front desk in short text messages."""
