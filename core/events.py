@@ -68,12 +68,17 @@ class ChannelEvent(BaseModel):
 
 
 class MessageEvent(ChannelEvent):
-    """A person wrote, or sent something; `text` is then its caption, often empty."""
+    """A person wrote, or sent something; `text` is then its caption, often empty.
+
+    `overheard`: not said to the bot (in a room, to others). It is taken only in a conversation
+    that the bot is part of already; elsewhere nothing is stored.
+    """
 
     kind = "message"
     text: str
     attachments: tuple[InboundAttachment, ...] = ()
     message_external_id: str | None = None
+    overheard: bool = False
 
 
 class MessageEdited(ChannelEvent):

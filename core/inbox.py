@@ -119,12 +119,23 @@ class Inbox:
     async def receive(self, account: Account, adapter: ChannelAdapter, parsed: Parsed) -> None:
         """Take every event of one webhook request; the caller answers 2xx only after this."""
         for event in parsed.events:
+            key = adapter.conversation(event)
+            if isinstance(event, MessageEvent) and event.overheard:
+                if not await self._is_known(event, key):
+                    telemetry.EVENTS.labels(str(account.creator_id), "overheard").inc()
+                    continue
             if isinstance(event, TURNS):
-                await self.accept(event, conversation_key=adapter.conversation(event))
+                await self.accept(event, conversation_key=key)
             else:
                 async with self._database.transaction(account.creator_id) as connection:
-                    await apply_event(connection, event, adapter.conversation(event))
+                    await apply_event(connection, event, key)
                 telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
+
+    async def _is_known(self, event: ChannelEvent, key: str) -> bool:
+        """Whether the bot is part of this conversation already."""
+        async with self._database.transaction(event.creator_id) as connection:
+            where = (event.creator_id, event.channel_id, key)
+            return await connection.fetchrow(_FIND, *where) is not None
 
     async def accept(self, event: ChannelEvent, *, conversation_key: str) -> Accepted:
         """Store an event and queue its turn, once for each (channel, external_id).
