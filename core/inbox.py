@@ -17,6 +17,7 @@ from core.channels import (
     Sender,
     StartEvent,
 )
+from core.contacts import find_or_add, is_open
 from core.dialogue.standing import apply_event
 from core.jobs import enqueue
 from shared import telemetry
@@ -39,11 +40,6 @@ class Accepted:
     seq: int
     duplicate: bool
 
-
-_FIND = """
-SELECT id, contact_id FROM app.ai_conversations
-WHERE creator_id = $1 AND channel_id = $2 AND key = $3
-"""
 
 # One statement: the event is remembered, the conversation takes the next number under its row
 # lock (the one that releasing a lease takes too), and the message is stored with that number.
@@ -76,27 +72,6 @@ FROM app.accepted_events e JOIN app.messages m
 WHERE e.creator_id = $1 AND e.channel_id = $2 AND e.external_id = $3
 """
 
-_ADD_CONTACT = """
-WITH identity AS (
-  SELECT contact_id FROM app.contact_identities
-  WHERE creator_id = $1 AND channel_id = $2 AND address = $3
-), contact AS (
-  INSERT INTO app.contacts (creator_id, id, name, locale)
-  SELECT $1, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM identity) RETURNING id
-), added AS (
-  INSERT INTO app.contact_identities (creator_id, id, contact_id, channel_id, address, username)
-  SELECT $1, $7, id, $2, $3, $8 FROM contact RETURNING contact_id
-)
-SELECT contact_id FROM identity UNION ALL SELECT contact_id FROM added
-"""
-
-_ADD_CONVERSATION = """
-INSERT INTO app.ai_conversations (creator_id, id, channel_id, contact_id, key, address)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (creator_id, channel_id, key) DO UPDATE SET address = excluded.address
-RETURNING id, contact_id
-"""
-
 _RETRY = """
 WITH revived AS (
   UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL,
@@ -120,11 +95,9 @@ class Inbox:
         """Take every event of one webhook request; the caller answers 2xx only after this."""
         for event in parsed.events:
             key = adapter.conversation(event)
-            if isinstance(event, MessageEvent) and event.overheard:
-                if not await self._is_known(event, key):
-                    telemetry.EVENTS.labels(str(account.creator_id), "overheard").inc()
-                    continue
-            if isinstance(event, TURNS):
+            if _is_overheard(event) and not await self._is_known(event, key):
+                telemetry.EVENTS.labels(str(account.creator_id), "overheard").inc()
+            elif isinstance(event, TURNS):
                 await self.accept(event, conversation_key=key)
             else:
                 async with self._database.transaction(account.creator_id) as connection:
@@ -134,8 +107,7 @@ class Inbox:
     async def _is_known(self, event: ChannelEvent, key: str) -> bool:
         """Whether the bot is part of this conversation already."""
         async with self._database.transaction(event.creator_id) as connection:
-            where = (event.creator_id, event.channel_id, key)
-            return await connection.fetchrow(_FIND, *where) is not None
+            return await is_open(connection, event.creator_id, event.channel_id, key)
 
     async def accept(self, event: ChannelEvent, *, conversation_key: str) -> Accepted:
         """Store an event and queue its turn, once for each (channel, external_id).
@@ -157,7 +129,7 @@ class Inbox:
     ) -> UUID:
         """The conversation under this key, made with its contact when it is new."""
         async with self._database.transaction(account.creator_id) as connection:
-            conversation_id, _ = await _conversation(
+            conversation_id, _ = await find_or_add(
                 connection, account.creator_id, account.channel_id, key, address, sender
             )
         return conversation_id
@@ -171,29 +143,30 @@ class Inbox:
             await enqueue(connection, "turn", creator_id, conversation_id)
 
     async def _accept(self, connection: PgConnection, event: ChannelEvent, key: str) -> Accepted:
-        conversation_id, contact_id = await _conversation(
-            connection, event.creator_id, event.channel_id, key, event.address, event.sender
+        channel = (event.creator_id, event.channel_id)
+        conversation_id, contact_id = await find_or_add(
+            connection, *channel, key, event.address, event.sender
         )
         message_id = new_id()
         text, payload = _content(event)
+        digest = _digest(event.kind, text, payload)
         seq = await connection.fetchval(
             _ACCEPT,
-            event.creator_id,
-            event.channel_id,
+            *channel,
             event.external_id,
             message_id,
-            _digest(event.kind, text, payload),
+            digest,
             conversation_id,
             event.address.model_dump(),
             contact_id,
             event.kind,
             text,
-            payload,
+            payload | {"person": event.sender.address},
             event.occurred_at,
             event.sender.address,
         )
         if seq is None:
-            return await self._earlier(connection, event, _digest(event.kind, text, payload))
+            return await self._earlier(connection, event, digest)
         await enqueue(connection, "turn", event.creator_id, conversation_id)
         return Accepted(
             message_id=message_id,
@@ -220,44 +193,8 @@ class Inbox:
         )
 
 
-async def _conversation(
-    connection: PgConnection,
-    creator_id: UUID,
-    channel_id: UUID,
-    key: str,
-    address: Address,
-    sender: Sender,
-) -> tuple[UUID, UUID]:
-    """(conversation, contact) of a key; both are made when this person is new on the channel."""
-    row = await connection.fetchrow(_FIND, creator_id, channel_id, key)
-    if row is None:
-        # Two first messages at once: the second waits here and then finds the first one's contact.
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-            f"{channel_id}:{sender.address}",
-        )
-        contact_id = await connection.fetchval(
-            _ADD_CONTACT,
-            creator_id,
-            channel_id,
-            sender.address,
-            new_id(),
-            sender.name,
-            sender.locale,
-            new_id(),
-            sender.username,
-        )
-        row = await connection.fetchrow(
-            _ADD_CONVERSATION,
-            creator_id,
-            new_id(),
-            channel_id,
-            contact_id,
-            key,
-            address.model_dump(),
-        )
-    assert row is not None  # noqa: S101 - the statement above always returns the row
-    return row["id"], row["contact_id"]
+def _is_overheard(event: ChannelEvent) -> bool:
+    return isinstance(event, MessageEvent) and event.overheard
 
 
 def _content(event: ChannelEvent) -> tuple[str, dict[str, Any]]:
