@@ -1,0 +1,110 @@
+"""Slack's names of the emoji that people react with, and what they stand for. Pure.
+
+Names: https://docs.slack.dev/reference/methods/reactions.add and the iamcal/emoji-data list.
+"""
+
+import re
+
+_BY_NAME = {
+    "+1": "👍",
+    "thumbsup": "👍",
+    "-1": "👎",
+    "thumbsdown": "👎",
+    "100": "💯",
+    "ballot_box_with_check": "☑️",
+    "black_heart": "🖤",
+    "blue_heart": "💙",
+    "blush": "😊",
+    "boom": "💥",
+    "broken_heart": "💔",
+    "bulb": "💡",
+    "clap": "👏",
+    "confused": "😕",
+    "crossed_fingers": "🤞",
+    "cry": "😢",
+    "disappointed": "😞",
+    "exclamation": "❗",
+    "heavy_exclamation_mark": "❗",
+    "eyes": "👀",
+    "face_with_rolling_eyes": "🙄",
+    "facepalm": "🤦",
+    "fire": "🔥",
+    "grimacing": "😬",
+    "grin": "😁",
+    "grinning": "😀",
+    "handshake": "🤝",
+    "heart": "❤️",
+    "heart_eyes": "😍",
+    "heavy_check_mark": "✔️",
+    "heavy_plus_sign": "➕",
+    "hugging_face": "🤗",
+    "hankey": "💩",
+    "poop": "💩",
+    "innocent": "😇",
+    "joy": "😂",
+    "kissing_heart": "😘",
+    "laughing": "😆",
+    "satisfied": "😆",
+    "melting_face": "🫠",
+    "mind_blown": "🤯",
+    "exploding_head": "🤯",
+    "muscle": "💪",
+    "neutral_face": "😐",
+    "no_entry": "⛔",
+    "no_entry_sign": "🚫",
+    "ok": "🆗",
+    "ok_hand": "👌",
+    "open_mouth": "😮",
+    "partying_face": "🥳",
+    "pensive": "😔",
+    "point_up": "☝️",
+    "pray": "🙏",
+    "question": "❓",
+    "rage": "😡",
+    "raised_hands": "🙌",
+    "relieved": "😌",
+    "rocket": "🚀",
+    "rolling_on_the_floor_laughing": "🤣",
+    "rotating_light": "🚨",
+    "salute": "🫡",
+    "saluting_face": "🫡",
+    "scream": "😱",
+    "seedling": "🌱",
+    "see_no_evil": "🙈",
+    "shrug": "🤷",
+    "slightly_smiling_face": "🙂",
+    "smile": "😄",
+    "smiley": "😃",
+    "smirk": "😏",
+    "sob": "😭",
+    "sparkles": "✨",
+    "star": "⭐",
+    "star-struck": "🤩",
+    "star2": "🌟",
+    "sunglasses": "😎",
+    "sweat_smile": "😅",
+    "tada": "🎉",
+    "thinking_face": "🤔",
+    "trophy": "🏆",
+    "upside_down_face": "🙃",
+    "v": "✌️",
+    "warning": "⚠️",
+    "wave": "👋",
+    "white_check_mark": "✅",
+    "wink": "😉",
+    "x": "❌",
+    "yellow_heart": "💛",
+    "zap": "⚡",
+}
+_TONE = re.compile(r"(?P<name>.+)::skin-tone-(?P<tone>[2-6])")
+_TONES = dict(zip("23456", "🏻🏼🏽🏾🏿", strict=True))
+
+
+def unicode_of(name: str) -> str:
+    """The character, with its skin tone; a workspace's own emoji stays `:name:`."""
+    toned = _TONE.fullmatch(name)
+    base = toned["name"] if toned else name
+    char = _BY_NAME.get(base)
+    if char is None:
+        return f":{base}:"
+    return char.rstrip("\ufe0f") + _TONES[toned["tone"]] if toned else char
