@@ -11,6 +11,7 @@ from core.channels import ChannelAdapter
 from core.desk import Desk
 from core.dialogue.answering import Answering
 from core.dialogue.engine import Engine
+from core.dialogue.reply_stream import Means
 from core.dialogue.router import Router
 from core.inbox import Inbox
 from core.installations import StoredInstallations
@@ -19,6 +20,7 @@ from core.live import LiveBus
 from core.loader import load_bots, load_channels
 from core.models import Models, open_models
 from core.outbox import Outbox
+from core.pace import Pace
 from core.rag.vectors import ChromaVectors
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
@@ -52,13 +54,18 @@ class Runtime:
     engine: Engine
 
 
+def extra_folders(settings: Settings) -> list[Path]:
+    """Folders beside the tree's own that hold adapters/ and bots/."""
+    return [Path(part.strip()) for part in settings.extra_paths.split(",") if part.strip()]
+
+
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything. Engines that are away don't prevent it: each is found again by itself."""
     if settings.secret_keys is None:
         raise ConfigurationError("CAIRN_SECRET_KEYS is not set")
     keys = KeyRing(settings.secret_keys)
-    folders = [Path(part.strip()) for part in settings.extra_paths.split(",") if part.strip()]
+    folders = extra_folders(settings)
     channels, bots = load_channels(folders), load_bots(folders)
     async with AsyncExitStack() as stack:
         database = DatabaseManager(settings.database)
@@ -108,6 +115,7 @@ def _assemble(
         live=live,
         budget_seconds=settings.worker.turn_seconds * (1 - TURN_RESERVE),
     )
+    pace = Pace(limiter, places=max(1, settings.worker.concurrency // 4))
     return Runtime(
         settings=settings,
         database=database,
@@ -136,6 +144,7 @@ def _assemble(
             channels=channels,
             router=Router(database=database, bots=bots, answering=answering),
             live=live,
+            streams=Means(database=database, limiter=limiter, pace=pace),
             settings=settings.worker,
             owner=owner,
         ),

@@ -86,6 +86,11 @@ def _file(runtime: Runtime, path: str, headers: Mapping[str, str]) -> Response:
     folder = getattr(runtime.channels.get(WEB), "static_folder", None)
     if not isinstance(folder, Path):
         raise NotFound
+    return file_response(folder, path, headers)
+
+
+def file_response(folder: Path, path: str, headers: Mapping[str, str]) -> Response:
+    """A file below `folder`. Raises NotFound for anything else, whatever `path` holds."""
     file = (folder / path).resolve() if "\x00" not in path else folder
     media_type = MEDIA_TYPES.get(file.suffix)
     if media_type is None or not file.is_relative_to(folder) or not _exists(file):

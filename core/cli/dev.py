@@ -1,12 +1,14 @@
 """`cairn dev`: engines, schema, a demo, gateway and worker in one process; Ctrl-C stops it all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -21,8 +23,11 @@ from core.cli.context import (
 from core.cli.gateway import address, bind, serving
 from core.cli.signals import on_stop_signal
 from core.files import ingest_file
-from core.runtime import Runtime, open_runtime
-from core.seed import DEMO_CREATOR, Demo, handbook, seed_demo
+from core.loader import load_emulators
+from core.runtime import Runtime, extra_folders, open_runtime
+from core.seed import DEMO_BOT, DEMO_CREATOR, Demo, handbook, seed_demo
+from core.simulator import routes as simulator
+from core.simulator.stage import Stage
 from core.worker import Worker
 from shared import telemetry
 from shared.embedded import EmbeddedEngines
@@ -59,7 +64,11 @@ async def _dev(settings: Settings, host: str, port: int, data_dir: Path, seed: b
         if demo is not None:
             runtime.settings.default_channel = demo.route_key
         worker = Worker(runtime)
-        async with asyncio.TaskGroup() as group, serving(runtime, listener):
+        async with (
+            _simulator(runtime, demo, address(listener)) as extend,
+            asyncio.TaskGroup() as group,
+            serving(runtime, listener, extend=extend),
+        ):
             group.create_task(worker.run())
             await _welcome(runtime, address(listener), data_dir, demo)
             await stopped.wait()
@@ -86,6 +95,24 @@ async def _runtime(
         await engines.__aexit__(None, None, None)
 
 
+@asynccontextmanager
+async def _simulator(
+    runtime: Runtime, demo: Demo | None, url: str
+) -> AsyncIterator[Callable[[FastAPI], None]]:
+    """What adds the emulated platforms to the gateway; nothing without a demo."""
+    if demo is None:
+        yield lambda app: None
+        return
+    stage = Stage(runtime, DEMO_CREATOR, url)
+    emulators = load_emulators(extra_folders(runtime.settings))
+    try:
+        await stage.set(emulators, bot=DEMO_BOT, web_route=demo.route_key)
+        yield partial(simulator.install, stage=stage)
+    finally:
+        for emulator in emulators.values():
+            await emulator.close()
+
+
 async def _seed(runtime: Runtime, data_dir: Path) -> Demo:
     demo = await seed_demo(runtime)
     if demo.api_key is not None:
@@ -110,6 +137,7 @@ async def _welcome(runtime: Runtime, url: str, data_dir: Path, demo: Demo | None
     if demo is not None:
         lines += [
             f"  Chat with the coach   {url}/",
+            f"  All channels at once  {url}/simulator",
             f"  API key               {data_dir / API_KEY_FILE}",
         ]
     lines += [

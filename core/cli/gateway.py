@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from core.api.app import create_app
 from core.cli.protocol import BoundedHttp
@@ -48,9 +49,18 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
-    """Answer requests while the block runs; then finish those in flight."""
+async def serving(
+    runtime: Runtime,
+    listener: socket.socket,
+    *,
+    extend: Callable[[FastAPI], None] = lambda app: None,
+) -> AsyncIterator[None]:
+    """Answer requests while the block runs; then finish those in flight.
+
+    `extend` may add to the application before it serves.
+    """
     app = create_app(runtime)
+    extend(app)
     server = _Server(
         uvicorn.Config(
             app,
