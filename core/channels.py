@@ -217,7 +217,8 @@ class Listens(Protocol):
 class Connects(Protocol):
     """Tells the platform where our webhook is when a channel is created, and takes it back."""
 
-    async def connect(self, account: Account, webhook_url: str) -> None: ...
+    async def connect(self, account: Account, webhook_url: str) -> Mapping[str, str] | None:
+        """What the platform told of the bot (its name there) is kept in the settings."""
 
     async def disconnect(self, account: Account) -> None: ...
 

@@ -2,8 +2,10 @@
 
 import hmac
 import re
-from collections.abc import AsyncGenerator
-from typing import Any, ClassVar
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -11,15 +13,17 @@ from aiogram import Bot
 from aiogram.exceptions import ClientDecodeError, TelegramBadRequest
 from aiogram.methods import (
     AnswerCallbackQuery,
+    DeleteMessage,
     DeleteWebhook,
+    GetFile,
+    GetMe,
     SendChatAction,
-    SendMessage,
     SetWebhook,
     TelegramMethod,
 )
-from aiogram.types import LinkPreviewOptions
+from aiogram.types import Message
 
-from adapters.telegram import buttons, errors, poll, render
+from adapters.telegram import buttons, errors, media, poll, stream
 from adapters.telegram.client import Clients
 from adapters.telegram.parse import parse_update
 from adapters.telegram.poll import ALLOWED_UPDATES, SECRET_HEADER
@@ -31,11 +35,13 @@ from core.channels import (
     InboundRequest,
     OutboundPart,
     Parsed,
+    Rate,
     SendResult,
 )
 from shared.errors import ChannelError, InvalidInput, VerificationError
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 MAX_CONNECTIONS = 40
 
@@ -44,12 +50,13 @@ _SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 class TelegramChannel:
-    """A ChannelAdapter that also types, acknowledges taps, listens and connects webhooks."""
+    """A ChannelAdapter that also types, acknowledges taps, grows answers, downloads, listens and
+    connects webhooks."""
 
     name: ClassVar[str] = "telegram"
     credential_names: ClassVar[frozenset[str]] = frozenset({"bot_token", "secret_token"})
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_text=4096,
+        max_text=stream.MAX_TEXT,
         text_unit="utf16",
         marks=frozenset({"bold", "italic", "strike", "code", "pre", "link", "quote"}),
         buttons=20,
@@ -59,7 +66,16 @@ class TelegramChannel:
         reactions=True,
         threads=True,
         typing_seconds=5.0,
-        streaming="none",
+        attachments=frozenset({"image", "file"}),
+        caption_max=media.MAX_CAPTION,
+        streaming="edit",
+        stream_seconds=1.0,
+        # https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about
+        # 30 a second, one a second in a chat with short bursts, 20 a minute in a group (here any
+        # minute: five at once and a quarter a second).
+        account_rate=Rate(per_second=30, burst=30),
+        conversation_rate=Rate(per_second=1, burst=3),
+        group_rate=Rate(per_second=0.25, burst=5),
         ack_seconds=60.0,
     )
 
@@ -102,29 +118,94 @@ class TelegramChannel:
     # --- outbound
 
     async def send(self, to: Address, part: OutboundPart, account: Account) -> SendResult:
-        method = SendMessage(
-            chat_id=to.chat,
-            message_thread_id=int(to.thread) if to.thread else None,
-            text=part.text.text,
-            entities=render.entities(part.text) or None,
-            reply_markup=buttons.keyboard(part),
-            link_preview_options=LinkPreviewOptions(is_disabled=True),
-            parse_mode=None,
-        )
+        if part.attachments:
+            return await self._send_media(to, part, account)
+        return await self._post(to, stream.message(to, part.text, part), account)
+
+    async def _send_media(self, to: Address, part: OutboundPart, account: Account) -> SendResult:
+        """One attachment with its caption; what Telegram can't fetch becomes a link."""
+        attachment = part.attachments[0]
+        if media.is_sendable(attachment):
+            try:
+                return await self._post(to, media.method(to, part, attachment), account)
+            except TelegramBadRequest as error:
+                if not media.was_not_fetched(error):
+                    raise
+        linked = replace(part, text=media.as_link(part, attachment), attachments=())
+        result = await self.send(to, linked, account)
+        return replace(result, warnings=("attachment_as_link",))
+
+    async def _post(
+        self, to: Address, method: TelegramMethod[Message], account: Account
+    ) -> SendResult:
         try:
             message_id = (await self._bot(account)(method)).message_id
         except ClientDecodeError as error:
             message_id = _message_id(error)
         return SendResult(external_ids=(f"{to.chat}:{message_id}",))
 
+    # --- answers that grow
+
+    async def start_stream(self, to: Address, markdown: str, account: Account) -> str:
+        result = await self._post(to, stream.message(to, stream.fitted(markdown)), account)
+        return result.external_ids[0]
+
+    async def grow_stream(
+        self, to: Address, external_id: str, shown: str, markdown: str, account: Account
+    ) -> None:
+        await self._edit(stream.edit(external_id, stream.fitted(markdown)), account)
+
+    async def end_stream(
+        self, to: Address, external_id: str, part: OutboundPart, account: Account
+    ) -> SendResult:
+        """The part in place of what grew; sent anew where that can't be its place."""
+        if part.attachments or not stream.is_in(external_id, to):
+            await self._delete(external_id, account)
+            return await self.send(to, part, account)
+        try:
+            await self._edit(stream.edit(external_id, part.text, part), account)
+        except TelegramBadRequest as error:
+            if not stream.is_gone(error):
+                raise
+            return await self.send(to, part, account)
+        return SendResult(external_ids=(external_id,))
+
+    async def _edit(self, method: TelegramMethod[Any], account: Account) -> None:
+        try:
+            await self._bot(account)(method)
+        except ClientDecodeError as error:
+            _message_id(error)
+        except TelegramBadRequest as error:
+            if not stream.stands_already(error):
+                raise
+
+    async def _delete(self, external_id: str, account: Account) -> None:
+        chat, _, message_id = external_id.rpartition(":")
+        with suppress(TelegramBadRequest):  # it is gone, or its chat has moved
+            await self._bot(account)(DeleteMessage(chat_id=chat, message_id=int(message_id)))
+
+    # --- what people sent
+
+    async def download(self, ref: str, account: Account) -> AsyncGenerator[bytes, None]:
+        """The content of a file by its `file_id`. Raises ChannelError."""
+        token, base_url = account.credentials["bot_token"], account.api_base_url
+        try:
+            file = await self._bot(account)(GetFile(file_id=ref))
+            async for chunk in self._clients.content(token, base_url, file.file_path or ""):
+                yield chunk
+        except Exception as error:
+            raise errors.classify(error) from None
+
     def classify(self, error: Exception) -> ChannelError:
         return errors.classify(error)
+
+    # --- signs of life
 
     async def typing(self, to: Address, account: Account) -> None:
         await self._bot(account)(
             SendChatAction(
                 chat_id=to.chat,
-                message_thread_id=int(to.thread) if to.thread else None,
+                message_thread_id=stream.thread_of(to),
                 action="typing",
             )
         )
@@ -137,20 +218,25 @@ class TelegramChannel:
 
     # --- where updates come from
 
-    async def connect(self, account: Account, webhook_url: str) -> None:
-        """Point the bot at our webhook; a polled bot must have none. Raises ChannelError."""
+    async def connect(self, account: Account, webhook_url: str) -> Mapping[str, str]:
+        """Point the bot at our webhook, or at none if it is polled; its name, for @mentions.
+
+        Raises ChannelError.
+        """
+        me = await self._call(account, GetMe())
         if account.settings.get("mode") == "poll":
             await self.disconnect(account)
-            return
-        await self._call(
-            account,
-            SetWebhook(
-                url=webhook_url,
-                secret_token=account.credentials["secret_token"],
-                allowed_updates=ALLOWED_UPDATES,
-                max_connections=MAX_CONNECTIONS,
-            ),
-        )
+        else:
+            await self._call(
+                account,
+                SetWebhook(
+                    url=webhook_url,
+                    secret_token=account.credentials["secret_token"],
+                    allowed_updates=ALLOWED_UPDATES,
+                    max_connections=MAX_CONNECTIONS,
+                ),
+            )
+        return {"bot_username": me.username} if me.username else {}
 
     async def disconnect(self, account: Account) -> None:
         await self._call(account, DeleteWebhook())
@@ -159,9 +245,9 @@ class TelegramChannel:
         """Long-poll for ever; see `poll.listen`."""
         return poll.listen(self._bot(account), account)
 
-    async def _call(self, account: Account, method: TelegramMethod[Any]) -> None:
+    async def _call(self, account: Account, method: TelegramMethod[T]) -> T:
         try:
-            await self._bot(account)(method)
+            return await self._bot(account)(method)
         except Exception as error:
             raise errors.classify(error) from None
 

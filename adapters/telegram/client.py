@@ -3,6 +3,7 @@ bytes had left. The bot token stands in every URL, so no error raised here carri
 
 import asyncio
 import ssl
+from collections.abc import AsyncGenerator
 from functools import cache
 from typing import Any, cast
 
@@ -14,15 +15,18 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
+    TelegramBadRequest,
     TelegramNetworkError,
     TelegramRetryAfter,
 )
-from aiogram.methods import TelegramMethod
+from aiogram.methods import GetFile, TelegramMethod
 from aiogram.methods.base import TelegramType
 
 OFFICIAL_API = "https://api.telegram.org"
 REQUEST_SECONDS = 10.0
 CONNECT_SECONDS = 2.0
+DOWNLOAD_SECONDS = 60.0  # a bot may fetch 20 MB
+CHUNK_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 4.0
 """Below the 5 s after which common servers close: a send that races with that close is lost to us
 as "outcome unknown"."""
@@ -98,6 +102,36 @@ class Session(AiohttpSession):
             failure = NoAnswer(method, type(error).__name__)
         raise failure
 
+    async def content(self, token: str, path: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a file that getFile named. Asking twice is harmless: NotSent on any loss."""
+        session = await self.create_session()
+        method = GetFile(file_id="")
+        failure: TelegramAPIError
+        try:
+            async with session.get(
+                self.api.file_url(token, path),
+                timeout=aiohttp.ClientTimeout(
+                    total=DOWNLOAD_SECONDS, connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS
+                ),
+                allow_redirects=False,
+            ) as response:
+                if response.status == 200:
+                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                        yield chunk
+                    return
+                failure = _no_file(method, response.status)
+        except (TimeoutError, aiohttp.ClientError, UnicodeError, OSError) as error:
+            failure = NotSent(method, type(error).__name__)
+        raise failure
+
+
+def _no_file(method: TelegramMethod[Any], status: int) -> TelegramAPIError:
+    if status == 429:
+        return _retry_after(method)
+    if status >= 500:
+        return NotSent(method, f"HTTP {status}")
+    return TelegramBadRequest(method, f"Bad Request: the file is not there (HTTP {status})")
+
 
 def _unreadable(method: TelegramMethod[Any], status: int) -> TelegramAPIError:
     return _retry_after(method) if status == 429 else UnreadableAnswer(method, status)
@@ -115,11 +149,18 @@ class Clients:
         self._sessions: dict[str, Session] = {}
 
     def bot(self, token: str, base_url: str | None) -> Bot:
+        return Bot(token, session=self._session(base_url))
+
+    def content(self, token: str, base_url: str | None, path: str) -> AsyncGenerator[bytes, None]:
+        """See `Session.content`."""
+        return self._session(base_url).content(token, path)
+
+    def _session(self, base_url: str | None) -> Session:
         base = (base_url or OFFICIAL_API).rstrip("/")
         session = self._sessions.get(base)
         if session is None:
             session = self._sessions[base] = Session(base)
-        return Bot(token, session=session)
+        return session
 
     async def close(self) -> None:
         sessions = list(self._sessions.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.bots import Bot
 from core.dialogue.memory import Work
+from core.dialogue.reply_stream import ReplyStream
 from core.knowledge import Knowledge, Passage, SearchResult
 from core.leases import Lease
 from core.live import LiveBus
@@ -48,13 +49,21 @@ class Answering:
     live: LiveBus
     budget_seconds: float = field(default=50.0)
 
-    async def answer(self, lease: Lease, work: Work, bot: Bot, question: str) -> Spoken:
+    async def answer(
+        self,
+        lease: Lease,
+        work: Work,
+        bot: Bot,
+        question: str,
+        stream: ReplyStream | None = None,
+    ) -> Spoken:
+        """Answer or refuse; `stream` shows the answer on its channel while it is written."""
         with telemetry.span("knowledge.search", creator_id=lease.creator_id):
             result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
         if not result.answerable or not result.passages:
             return refusal(result, bot)
         with telemetry.span("models.answer", creator_id=lease.creator_id):
-            completion = await self._complete(lease, work, bot, question, result.passages)
+            completion = await self._complete(lease, work, bot, question, result.passages, stream)
         if not completion.is_known:
             return refusal(result, bot)
         return Spoken(
@@ -67,9 +76,17 @@ class Answering:
         )
 
     async def _complete(
-        self, lease: Lease, work: Work, bot: Bot, question: str, passages: Sequence[Passage]
+        self,
+        lease: Lease,
+        work: Work,
+        bot: Bot,
+        question: str,
+        passages: Sequence[Passage],
+        stream: ReplyStream | None,
     ) -> Completion:
         async def show(event: Delta | Restart) -> None:
+            if stream is not None:
+                stream.take(event)
             name, text = ("delta", event.text) if isinstance(event, Delta) else ("restart", "")
             piece = {"event": name, "turn": str(work.message_id), "text": text}
             await self.live.publish(lease.creator_id, lease.conversation_id, piece)

@@ -1,8 +1,8 @@
 """Take turns: hold a conversation, think about each waiting message in order, commit each whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,12 +10,13 @@ import structlog
 
 from core import jobs, leases
 from core.accounts import Accounts, ChannelRecord
-from core.channels import AcknowledgesActions, Address, ChannelAdapter, Types
-from core.dialogue import memory
+from core.channels import ChannelAdapter
+from core.dialogue import memory, reply_stream
 from core.dialogue.guard import apology, is_poison
 from core.dialogue.memory import Thought, Work
+from core.dialogue.presence import Presence
 from core.dialogue.router import Router
-from core.leases import Lease, LeaseLost
+from core.leases import Hold, Lease, LeaseLost
 from core.live import LiveBus
 from shared import telemetry
 from shared.database import DatabaseManager
@@ -28,9 +29,6 @@ from shared.utils.tasks import insist, to_the_end
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 300.0
-TYPING_RENEWAL = 0.8  # renew a typing signal before it runs out
-TYPING_END_SECONDS = 1.0
-ACK_SECONDS = 10.0
 
 
 @contextmanager
@@ -52,6 +50,7 @@ class Engine:
         channels: dict[str, ChannelAdapter],
         router: Router,
         live: LiveBus,
+        streams: reply_stream.Means,
         settings: WorkerSettings,
         owner: UUID,
     ) -> None:
@@ -60,6 +59,7 @@ class Engine:
         self._channels = channels
         self._router = router
         self._live = live
+        self._streams = streams
         self._settings = settings
         self._owner = owner
         self._background: set[asyncio.Task[None]] = set()
@@ -72,10 +72,10 @@ class Engine:
         lease, work = begun
         await failpoint("after-lease")
         with suppress(LeaseLost):
-            async with leases.held(self._database, lease, self._settings.lease_seconds):
+            async with leases.held(self._database, lease, self._settings.lease_seconds) as hold:
                 while work is not None:
                     with _traced(lease, work):
-                        work = await self._finish(lease, work)
+                        work = await self._finish(lease, work, hold)
 
     async def _begin(
         self, creator_id: UUID, conversation_id: UUID
@@ -91,12 +91,12 @@ class Engine:
         if begun is not None:
             await self._hand_back(*begun)
 
-    async def _finish(self, lease: Lease, work: Work) -> Work | None:
+    async def _finish(self, lease: Lease, work: Work, hold: Hold) -> Work | None:
         """Think about one message and commit it; the next one, or None when the lease is gone."""
         try:
             record = await self._accounts.get(lease.creator_id, work.channel_id)
             adapter = self._channels[record.account.type]
-            thought = await self._think(lease, work, record, adapter)
+            thought = await self._think(lease, work, record, hold)
             return await self._commit(lease, work, thought, adapter)
         except asyncio.CancelledError:
             await to_the_end(self._hand_back(lease, work))
@@ -111,19 +111,27 @@ class Engine:
             await self._rest(lease, work, error)
             return None
 
-    async def _think(
-        self, lease: Lease, work: Work, record: ChannelRecord, adapter: ChannelAdapter
-    ) -> Thought:
+    async def _think(self, lease: Lease, work: Work, record: ChannelRecord, hold: Hold) -> Thought:
         if is_poison(work):
             log.error("turn.dead", message_id=str(work.message_id), starts=work.starts)
             return apology(work)
-        self._acknowledge(work, record, adapter)
+        adapter = self._channels[record.account.type]
+        presence = Presence(
+            live=self._live,
+            conversation_id=lease.conversation_id,
+            work=work,
+            record=record,
+            adapter=adapter,
+        )
+        self._acknowledge(presence)
+        place = reply_stream.Place(lease=lease, hold=hold, work=work, account=record.account)
         async with (
-            self._typing(lease, work, record, adapter),
+            presence.typing() as seen,
+            reply_stream.growing(self._streams, place, adapter, began=seen) as stream,
             asyncio.timeout(self._settings.turn_seconds),
         ):
             await failpoint("mid-think")
-            return await self._router.think(lease, work, record)
+            return await self._router.think(lease, work, record, stream)
 
     async def _commit(
         self, lease: Lease, work: Work, thought: Thought, adapter: ChannelAdapter
@@ -166,56 +174,8 @@ class Engine:
         with suppress(Unavailable):
             await insist(undo)
 
-    @asynccontextmanager
-    async def _typing(
-        self, lease: Lease, work: Work, record: ChannelRecord, adapter: ChannelAdapter
-    ) -> AsyncIterator[None]:
-        """Show that we are at it, on a channel that can; never a reason for a turn to fail."""
-        ended = asyncio.Event()
-        show = asyncio.create_task(self._show_typing(lease, work, record, adapter, ended))
-        try:
-            yield
-        finally:
-            ended.set()
-            show.cancel()
-            # A client may turn a cancellation into an error of its own; a turn never waits for it.
-            await asyncio.wait({show}, timeout=TYPING_END_SECONDS)
-            if adapter.capabilities.delivery == "pull":
-                await self._live.publish(
-                    lease.creator_id, lease.conversation_id, {"event": "typing", "on": False}
-                )
-
-    async def _show_typing(
-        self,
-        lease: Lease,
-        work: Work,
-        record: ChannelRecord,
-        adapter: ChannelAdapter,
-        ended: asyncio.Event,
-    ) -> None:
-        seconds = adapter.capabilities.typing_seconds
-        to = Address.model_validate(work.address)
-        with suppress(Exception):
-            while seconds and not ended.is_set():
-                if isinstance(adapter, Types):
-                    await adapter.typing(to, record.account)
-                else:
-                    typing = {"event": "typing", "on": True}
-                    await self._live.publish(lease.creator_id, lease.conversation_id, typing)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), seconds * TYPING_RENEWAL)
-
-    def _acknowledge(self, work: Work, record: ChannelRecord, adapter: ChannelAdapter) -> None:
-        """Stop a button's spinner, beside the turn and without holding it up."""
-        ack = work.payload.get("ack")
-        if not ack or not isinstance(adapter, AcknowledgesActions):
-            return
-
-        async def stop_spinner() -> None:
-            with suppress(Exception):
-                async with asyncio.timeout(ACK_SECONDS):
-                    await adapter.ack_action(ack, record.account)
-
-        task = asyncio.create_task(stop_spinner())
+    def _acknowledge(self, presence: Presence) -> None:
+        """Beside the turn, without holding it up."""
+        task = asyncio.create_task(presence.acknowledge())
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -201,7 +201,7 @@ async def _write_replies(
     first_seq: int,
     push: bool,
 ) -> bool:
-    ids = [_reply_id(work, n) for n in range(1, len(thought.replies) + 1)]
+    ids = [reply_id(work, n) for n in range(1, len(thought.replies) + 1)]
     more: bool = await connection.fetchval(
         _REPLY,
         lease.creator_id,
@@ -224,7 +224,8 @@ async def _write_replies(
     return more
 
 
-def _reply_id(work: Work, number: int) -> UUID:
+def reply_id(work: Work, number: int) -> UUID:
+    """The id of a turn's reply, counted from 1: the same however often the turn is taken."""
     # The apology for a dead message has its ids already; what follows a retry needs others.
     retries = work.payload.get("retries", 0)
     label = f"reply:{number}" if not retries else f"retry:{retries}:reply:{number}"

@@ -11,6 +11,7 @@ from core.bots import Bot, Handler, InboundAttachment, Place, Records, Turn
 from core.dialogue import forms, records
 from core.dialogue.answering import Answering, Spoken
 from core.dialogue.memory import Thought, Work
+from core.dialogue.reply_stream import ReplyStream
 from core.leases import Lease
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
@@ -42,7 +43,14 @@ class Router:
         self._bots = bots
         self._answering = answering
 
-    async def think(self, lease: Lease, work: Work, record: ChannelRecord) -> Thought:
+    async def think(
+        self,
+        lease: Lease,
+        work: Work,
+        record: ChannelRecord,
+        stream: ReplyStream | None = None,
+    ) -> Thought:
+        """What to reply; `stream` shows the first reply while it is written, if it is an answer."""
         bot = self._bots.get(record.bot)
         if bot is None:
             raise ConfigurationError(f"the bot {record.bot!r} is not installed")
@@ -51,7 +59,7 @@ class Router:
         if work.kind == "action":
             turn.text = await self._resolve_choice(lease, work.text)
         await _run(bot, work, turn, session)
-        return await self._conclude(lease, work, record, turn, session)
+        return await self._conclude(lease, work, record, turn, session, stream)
 
     def _turn(self, lease: Lease, work: Work, record: ChannelRecord) -> Turn:
         async def read_topic(topic: str) -> Records:
@@ -76,7 +84,13 @@ class Router:
         )
 
     async def _conclude(
-        self, lease: Lease, work: Work, record: ChannelRecord, turn: Turn, session: dict[str, Any]
+        self,
+        lease: Lease,
+        work: Work,
+        record: ChannelRecord,
+        turn: Turn,
+        session: dict[str, Any],
+        stream: ReplyStream | None,
     ) -> Thought:
         """Gather what was said, the form's first question and the answer into one Thought."""
         if turn.asked is not None:
@@ -86,7 +100,11 @@ class Router:
         spoken = Spoken()
         if turn.question is not None:
             spoken = await self._answering.answer(
-                lease, work, self._bots[record.bot], turn.question
+                lease,
+                work,
+                self._bots[record.bot],
+                turn.question,
+                None if turn.said else stream,
             )
         return Thought(
             replies=[_storable(m) for m in (*turn.said, *spoken.messages) if _is_seen(m)],

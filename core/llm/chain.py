@@ -206,8 +206,16 @@ def _completion(
 
 def _is_refusal(written: str) -> bool:
     """Whether the model says, in the words it was given, that the passages don't answer."""
-    bare = re.sub(r"[^a-z ]", "", written.replace("’", "'").lower()).strip()
-    return bare.startswith(re.sub(r"[^a-z ]", "", UNKNOWN.lower()))
+    return _letters(written).startswith(_letters(UNKNOWN))
+
+
+def may_refuse(written: str) -> bool:
+    """Whether what a model has written so far is, or may become, a refusal."""
+    return _is_refusal(written) or _letters(UNKNOWN).startswith(_letters(written))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z ]", "", text.replace("’", "'").lower()).strip()
 
 
 def _without_cut_end(written: str) -> str:

@@ -1,6 +1,7 @@
 """/api/v1/channels: connect a bot to a platform. Credentials go in encrypted and never come out."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -168,7 +169,8 @@ async def connect_channel(
     account = (await runtime.accounts.get(principal.creator_id, channel_id)).account
     adapter = _connectable(runtime, account)
     url = _webhook_url(runtime, account.type, account.route_key)
-    await _call(adapter, adapter.connect(account, url))
+    told = await _call(adapter, adapter.connect(account, url))
+    await _keep(runtime, principal.creator_id, channel_id, told or {})
     await _note(runtime, principal, "channel.connected", channel_id)
     return Connection(webhook_url=url)
 
@@ -271,11 +273,25 @@ def _connectable(runtime: Runtime, account: Account) -> _Connectable:
     return adapter  # type: ignore[return-value]
 
 
-async def _call(adapter: ChannelAdapter, call: Any) -> None:
+async def _keep(
+    runtime: Runtime, creator_id: UUID, channel_id: UUID, told: Mapping[str, str]
+) -> None:
+    """Add what the platform told of the bot to the settings."""
+    if not told:
+        return
+    async with runtime.database.get_session(creator_id) as session:
+        channels = Channels(session)
+        channel = await channels.get(channel_id, for_update=True)
+        channel.settings = channel.settings | told
+        await channels.touch(channel)
+    runtime.accounts.forget(channel_id)
+
+
+async def _call(adapter: ChannelAdapter, call: Any) -> Any:
     """Await a platform, no longer than it may take; its errors become ours."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await call
+            return await call
     except AppError:
         raise
     except Exception as error:
