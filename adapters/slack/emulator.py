@@ -9,8 +9,9 @@ are then driven by POST `/control/<says|taps|…|fails>` with a JSON body.
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,12 +22,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from adapters.slack.emulator_api import Api, known_room, needed_scope
+from adapters.slack.emulator_api import Api
+from adapters.slack.emulator_bodies import content
 from adapters.slack.emulator_faults import Dropped, Fault, FaultKind, after, before
-from adapters.slack.emulator_rules import Json, Refusal, decoded
-from adapters.slack.emulator_state import EmulatedApp, EmulatedBot, EmulatedWorkspace, add_people
+from adapters.slack.emulator_oauth import Credentials, OAuth
+from adapters.slack.emulator_people import Delivery
+from adapters.slack.emulator_rules import Json, Refusal, check_text, decoded
+from adapters.slack.emulator_socket import Sockets
+from adapters.slack.emulator_state import EmulatedApp, EmulatedWorkspace, add_people
 from adapters.slack.emulator_streams import Streams
 from adapters.slack.emulator_window import Window
+from adapters.slack.emulator_wire import arguments, bearer, check_scope, drop, json_body
 from adapters.slack.emulator_world import Sent, World
 
 # Not real secrets: what the emulated Slack takes.
@@ -99,6 +105,8 @@ class SlackEmulator(Window):
                 team.direct(self.bot, person)
         self.requests: list[Recorded] = []
         self.faults: list[Fault] = []
+        self._oauth = OAuth(self.world, self._forget)
+        self.sockets = Sockets(self._oauth.tickets)
         self._api = Api(self.world)
         self._api.methods |= Streams(self.world).methods
         self._sequence = count(1)
@@ -165,13 +173,14 @@ class SlackEmulator(Window):
     # --- the wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self.sockets.serve(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
         except Dropped:
-            await _drop(receive, send)
+            await drop(receive, send)
             return
         await response(scope, receive, send)
 
@@ -182,14 +191,18 @@ class SlackEmulator(Window):
         self.world.base_url = self.world.base_url or str(request.base_url).rstrip("/")
         if path.startswith("files-pri/"):
             return self._download(path, request)
+        if path == "oauth/v2/authorize":
+            return await self._oauth.page(request)
+        if path.startswith(("actions/", "app/", "commands/")):
+            return await self._respond(path, request)
         return await self._call(path.removeprefix("api/"), request)
 
     async def _call(self, name: str, request: Request) -> Response:
         recorded = self._record(name)
         try:
-            token, params = await _arguments(request)
+            credentials, params = await arguments(request)
             recorded.params = decoded(params)
-            response = await self._carry_out(token, recorded)
+            response = await self._carry_out(credentials, recorded)
         except Refusal as refusal:
             recorded.error = refusal.error
             response = JSONResponse(
@@ -200,25 +213,69 @@ class SlackEmulator(Window):
         recorded.status = response.status_code
         return response
 
-    async def _carry_out(self, token: str, recorded: Recorded) -> Response:
-        scope, method = self._method(recorded.method)
-        bot = self.world.bot_by_token(token)
-        recorded.team = bot.workspace.id
-        _check_scope(bot, scope, recorded.params)
+    async def _carry_out(self, credentials: Credentials, recorded: Recorded) -> Response:
+        method = self._method(credentials, recorded)
         fault = self._fault_for(recorded)
         failure = await before(fault) if fault else None
         if failure is None:
-            result = await method(bot, recorded.params)
+            result = await method()
             recorded.accepted_message_id = result.get("ts")
             failure = after(fault) if fault else None
-        headers = {"X-OAuth-Scopes": ",".join(bot.scopes), "X-Slack-Req-Id": str(recorded.sequence)}
+        headers = {"X-Slack-Req-Id": f"{recorded.sequence:032x}"}
         return failure or JSONResponse({"ok": True, **result}, headers=headers)
 
-    def _method(self, name: str) -> tuple[str, Any]:
+    def _method(self, credentials: Credentials, recorded: Recorded) -> Callable[[], Any]:
+        """The call, ready to be made. Raises Refusal when it may not be."""
+        name, params = recorded.method, recorded.params
+        if name in self._oauth.methods:
+            return partial(self._oauth.methods[name], credentials, params)
+        if name not in self._api.methods:
+            raise Refusal("unknown_method", req_method=name)
+        scope, method = self._api.methods[name]
+        bot = self.world.bot_by_token(credentials.token)
+        recorded.team = bot.workspace.id
+        check_scope(bot, scope, params)
+        return partial(method, bot, params)
+
+    async def _respond(self, path: str, request: Request) -> Response:
+        """A response URL: an answer to a command or a tap, for one person or for all."""
+        params = await json_body(request)
+        recorded = self._record("response_url")
+        recorded.params = params
+        _, team, channel, person, *_ = path.split("/")
+        workspace = self.world.workspaces[team]
+        bot, room = workspace.bot_of(self.app), workspace.rooms[channel]
         try:
-            return self._api.methods[name]
-        except KeyError:
-            raise Refusal("unknown_method", req_method=name) from None
+            if params.get("response_type") == "in_channel":
+                check_text(params)
+                self.world.post(bot, room, params, **content(params))
+            else:
+                self._api.whisper(bot, room, workspace.people[person], params)
+        except Refusal as refusal:
+            return PlainTextResponse(refusal.error, status_code=400)
+        finally:
+            self._write_log(recorded)
+        recorded.status = 200
+        return PlainTextResponse("ok")
+
+    async def _forget(self, workspace: EmulatedWorkspace) -> None:
+        await self.uninstalls(workspace=workspace.id)
+
+    async def over_socket(self, delivery: Delivery, retry: int, reason: str) -> bool:
+        return await self.sockets.take(delivery, retry, reason)
+
+    # --- installs
+
+    def allows(
+        self, authorize_url: str, *, workspace: str | None = None, user: str | None = None
+    ) -> str:
+        """A person allows the install: the address their browser is sent back to."""
+        team = self.workspace(workspace)
+        return self._oauth.allow(authorize_url, team, team.person(user))
+
+    def denies(self, authorize_url: str) -> str:
+        """A person cancels the install: the address their browser is sent back to."""
+        return self._oauth.deny(authorize_url)
 
     def _fault_for(self, recorded: Recorded) -> Fault | None:
         channel = str(recorded.params.get("channel", ""))
@@ -233,7 +290,7 @@ class SlackEmulator(Window):
         """A file's bytes; without a good token Slack shows its sign-in page instead."""
         team_id, _, file_id = path.split("/")[1].partition("-")
         try:
-            bot = self.world.bot_by_token(_bearer(request))
+            bot = self.world.bot_by_token(bearer(request))
             stored = bot.workspace.files[file_id]
             if bot.workspace.id != team_id or "files:read" not in bot.scopes:
                 raise Refusal("missing_scope")
@@ -274,49 +331,6 @@ def create_emulator() -> SlackEmulator:
     return SlackEmulator()
 
 
-def _check_scope(bot: EmulatedBot, scope: str, params: Mapping[str, Any]) -> None:
-    needed = needed_scope(scope, known_room(bot, dict(params)))
-    if needed and needed not in bot.scopes:
-        raise Refusal("missing_scope", needed=needed, provided=",".join(bot.scopes))
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-async def _arguments(request: Request) -> tuple[str, Json]:
-    """The token and the arguments, from a query, a form or JSON."""
-    params: Json = dict(request.query_params)
-    if request.headers.get("content-type", "").startswith("application/json"):
-        params |= await _json(request)
-    elif request.method == "POST":
-        async with request.form() as form:
-            params |= dict(form)
-    named = str(params.pop("token", ""))
-    return _bearer(request) or named, params
-
-
-async def _json(request: Request) -> Json:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise Refusal("invalid_json") from None
-    if not isinstance(body, dict):
-        raise Refusal("json_not_object")
-    return body
-
-
-async def _drop(receive: Receive, send: Send) -> None:
-    """Close the connection without a byte, where the server lets us reach it (uvicorn does)."""
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    if transport is None:
-        return
-    transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -325,14 +339,12 @@ def main() -> None:
     parser.add_argument("--signing-secret", default=DEFAULT_SIGNING_SECRET)
     parser.add_argument("--webhook", default="", help="where events are posted")
     parser.add_argument("--log", type=Path, help="append every request to this JSONL file")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     emulator = SlackEmulator(
-        arguments.token, signing_secret=arguments.signing_secret, log_path=arguments.log
+        options.token, signing_secret=options.signing_secret, log_path=options.log
     )
-    emulator.connect(arguments.webhook)
-    uvicorn.run(
-        emulator, host=arguments.host, port=arguments.port, log_level="warning", lifespan="off"
-    )
+    emulator.connect(options.webhook)
+    uvicorn.run(emulator, host=options.host, port=options.port, log_level="warning", lifespan="off")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The emulated Web API's methods on messages, rooms, people and files."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from adapters.slack.emulator_blocks import check_blocks
+from adapters.slack.emulator_bodies import content, person_body, react, room_body, unreact
 from adapters.slack.emulator_rules import (
     Json,
     Refusal,
@@ -73,7 +73,7 @@ class Api:
         timestamp(params, "thread_ts", "invalid_thread_ts")
         check_text(params)
         check_blocks(params.get("blocks"))
-        message = self.world.post(bot, room, params, **_content(params))
+        message = self.world.post(bot, room, params, **content(params))
         return {"channel": room.id, "ts": message["ts"], "message": message}
 
     async def post_ephemeral(self, bot: EmulatedBot, params: Json) -> Json:
@@ -82,9 +82,15 @@ class Api:
         person = self.world.person(bot, required(params, "user"))
         if person.id not in room.members:
             raise Refusal("user_not_in_channel")
+        message = self.whisper(bot, room, person, params)
+        return {"message_ts": message["ts"]}
+
+    def whisper(self, bot: EmulatedBot, room: Room, person: EmulatedPerson, params: Json) -> Json:
         check_text(params)
         check_blocks(params.get("blocks"))
-        return {"message_ts": new_ts()}
+        return self.world.post(
+            bot, room, params, **content(params), ephemeral_to=person.id, is_ephemeral=True
+        )
 
     async def update(self, bot: EmulatedBot, params: Json) -> Json:
         room, message = self._own(bot, params, "cant_update_message")
@@ -95,7 +101,7 @@ class Api:
         check_blocks(params.get("blocks"))
         for name in ("blocks", "attachments", "markdown"):
             message.pop(name, None)
-        message |= _content(params) | {"edited": {"user": bot.user.id, "ts": new_ts()}}
+        message |= content(params) | {"edited": {"user": bot.user.id, "ts": new_ts()}}
         self.world.changed()
         answer = {"channel": room.id, "ts": message["ts"], "text": message["text"]}
         return answer | {"message": message}
@@ -122,7 +128,7 @@ class Api:
         messages = [
             m
             for m in room.messages.values()
-            if m.get("thread_ts", m["ts"]) == m["ts"] and is_within(m)
+            if m.get("thread_ts", m["ts"]) == m["ts"] and "ephemeral_to" not in m and is_within(m)
         ]
         return self._page(list(reversed(messages)), params)
 
@@ -136,7 +142,8 @@ class Api:
         if not thread:
             raise Refusal("thread_not_found")
         is_within = _window(params)
-        shown = [m for m in thread if m["ts"] == ts or is_within(m)]
+        told = [m for m in thread if "ephemeral_to" not in m]
+        shown = [m for m in told if m["ts"] == ts or is_within(m)]
         return self._page(shown, params)
 
     def _page(self, messages: list[Json], params: Json) -> Json:
@@ -235,28 +242,6 @@ class Api:
         return stored
 
 
-def _content(params: Json) -> Json:
-    content: Json = {"text": text(params, "text")}
-    if markdown := text(params, "markdown_text"):
-        content |= {"text": markdown, "markdown": True}
-    if params.get("blocks"):
-        content["blocks"] = [_with_ids(block) for block in params["blocks"]]
-    if params.get("attachments"):
-        content["attachments"] = params["attachments"]
-    if params.get("metadata"):
-        content["metadata"] = params["metadata"]
-    return content
-
-
-def _with_ids(block: Json) -> Json:
-    """Slack names the blocks and elements that came without a name."""
-    named = {"block_id": new_id("b"), **block}
-    if block.get("type") == "actions":
-        elements = block["elements"]
-        named["elements"] = [{"action_id": new_id("a"), **element} for element in elements]
-    return named
-
-
 def _shown(message: Json, *, with_metadata: bool) -> Json:
     hidden = {"markdown", *(() if with_metadata else ("metadata",))}
     return {name: value for name, value in message.items() if name not in hidden}
@@ -286,88 +271,3 @@ def _cursor(params: Json) -> int:
     if number == cursor or not number.isdecimal():
         raise Refusal("invalid_cursor")
     return int(number)
-
-
-def react(message: Json, name: str, user: str) -> bool:
-    """Add a reaction; False when it was there."""
-    reactions = message.setdefault("reactions", [])
-    for reaction in reactions:
-        if reaction["name"] == name:
-            if user in reaction["users"]:
-                return False
-            reaction["users"].append(user)
-            reaction["count"] += 1
-            return True
-    reactions.append({"name": name, "users": [user], "count": 1})
-    return True
-
-
-def unreact(message: Json, name: str, user: str) -> bool:
-    """Take a reaction back; False when there was none."""
-    for reaction in message.get("reactions", []):
-        if reaction["name"] == name and user in reaction["users"]:
-            reaction["users"].remove(user)
-            reaction["count"] -= 1
-            message["reactions"] = [r for r in message["reactions"] if r["count"]]
-            return True
-    return False
-
-
-def room_body(room: Room, bot: EmulatedBot) -> Json:
-    body: Json = {
-        "id": room.id,
-        "created": 1_700_000_000,
-        "is_im": room.is_im,
-        "is_org_shared": False,
-        "context_team_id": bot.workspace.id,
-        "is_archived": room.archived,
-    }
-    if room.is_im:
-        return body | {"user": room.members[0]}
-    return body | {
-        "name": room.name,
-        "name_normalized": room.name,
-        "is_channel": room.kind == "channel",
-        "is_group": room.kind == "group",
-        "is_private": room.kind == "group",
-        "is_mpim": False,
-        "is_member": bot.user.id in room.members,
-        "num_members": len(room.members),
-    }
-
-
-def person_body(person: EmulatedPerson, team_id: str) -> Json:
-    """https://docs.slack.dev/reference/objects/user-object"""
-    return {
-        "id": person.id,
-        "team_id": team_id,
-        "name": person.handle,
-        "deleted": person.deleted,
-        "real_name": person.name,
-        "tz": person.tz,
-        "tz_label": person.tz_label,
-        "tz_offset": person.tz_offset,
-        "profile": {
-            "real_name": person.name,
-            "real_name_normalized": person.name,
-            "display_name": person.handle,
-            "display_name_normalized": person.handle,
-            "team": team_id,
-        },
-        "is_admin": False,
-        "is_bot": person.is_bot,
-        "is_app_user": False,
-        "updated": 1_700_000_000,
-    }
-
-
-def needed_scope(scope: str, room: Room | None) -> str:
-    """`history` and `read` are a scope for each kind of room."""
-    if scope not in ("history", "read"):
-        return scope
-    prefixes = {"im": "im", "channel": "channels", "group": "groups"}
-    return f"{prefixes[room.kind] if room else 'channels'}:{scope}"
-
-
-def known_room(bot: EmulatedBot, params: dict[str, Any]) -> Room | None:
-    return bot.workspace.rooms.get(str(params.get("channel", "")))

@@ -245,7 +245,7 @@ class EmulatedWorkspace:
         bot = EmulatedBot(
             app=app,
             workspace=self,
-            token=token or f"xoxb-{self.id[-6:]}-{user.id[-6:]}-{secrets.token_urlsafe(18)}",
+            token=token or f"xoxb-{self.id[-6:]}-{user.id[-6:]}-{secrets.token_hex(16)}",
             user=user,
             bot_id=f"B{user.id[1:]}",
             scopes=scopes,

@@ -33,19 +33,20 @@ _EMOJI = {
 }
 
 
-def bubbles(room: Room, workspace: EmulatedWorkspace) -> tuple[Bubble, ...]:
-    """The newest messages of a room, oldest first."""
-    newest = list(room.messages.values())[-SHOWN:]
-    return tuple(bubble(message, workspace) for message in newest)
+def bubbles(room: Room, workspace: EmulatedWorkspace, viewer: str) -> tuple[Bubble, ...]:
+    """The newest messages of a room as this person sees it, oldest first."""
+    seen = [m for m in room.messages.values() if m.get("ephemeral_to") in (None, viewer)]
+    return tuple(bubble(message, workspace) for message in seen[-SHOWN:])
 
 
 def bubble(message: Json, workspace: EmulatedWorkspace) -> Bubble:
     is_bot = bool(message.get("bot_id"))
+    is_notice = message.get("subtype") == "assistant_app_thread"
     reading = _reading(message, workspace.display_name)
     thread = message.get("thread_ts")
     return Bubble(
         id=message["ts"],
-        author="bot" if is_bot else "notice" if message.get("subtype") == "notice" else "person",
+        author="bot" if is_bot else "notice" if is_notice else "person",
         name=workspace.display_name(str(message.get("user", ""))),
         text=reading.text,
         marks=tuple(reading.marks),
@@ -53,7 +54,10 @@ def bubble(message: Json, workspace: EmulatedWorkspace) -> Bubble:
             Button(label=_plain(element.get("text")), value=str(element.get("value", "")))
             for element in buttons(message)
         ),
-        context=tuple(_context(message, workspace.display_name)),
+        context=(
+            *_context(message, workspace.display_name),
+            *(("Only visible to you",) if "ephemeral_to" in message else ()),
+        ),
         images=tuple(_images(message)),
         thread=thread if thread and thread != message["ts"] else None,
         edited="edited" in message,

@@ -1,12 +1,12 @@
 """The emulated Slack as the simulator shows it: windows, and what their persons do in them."""
 
 from adapters.slack import emulator_view
-from adapters.slack.emulator_people import People
+from adapters.slack.emulator_acts import Acts
 from adapters.slack.emulator_state import EmulatedBot, Room
 from core.emulators import Bubble, Place
 
 
-class Window(People):
+class Window(Acts):
     """The first workspace's rooms, each through the eyes of one person."""
 
     bot: EmulatedBot
@@ -37,7 +37,8 @@ class Window(People):
         return (*direct, *channels)
 
     def view(self, place: str) -> tuple[Bubble, ...]:
-        return emulator_view.bubbles(self._stands_in(place)[0], self.workspace())
+        room, person = self._stands_in(place)
+        return emulator_view.bubbles(room, self.workspace(), person)
 
     def is_typing(self, place: str) -> bool:
         return any(self._stands_in(place)[0].statuses.values())

@@ -165,7 +165,8 @@ class World:
             parent = room.messages.get(thread)
             message["thread_ts"] = parent.get("thread_ts", thread) if parent else thread
         room.add(message)
-        room.statuses.pop(thread, None)
+        if "ephemeral_to" not in message:
+            room.statuses.pop(thread, None)
         sent = Sent(workspace=bot.workspace, room=room, message=message, params=dict(params))
         self.sent.append(sent)
         self.changed()
