@@ -217,9 +217,6 @@ def _check_sender(from_number: str | None, service_sid: str | None) -> None:
 def _check_settings(account: Account) -> None:
     if not isinstance(account.settings.get("mms", False), bool):
         raise InvalidInput("mms must be true or false.")
-    pace = account.settings.get("messages_per_second", 1)
-    if isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 < pace <= 1000:
-        raise InvalidInput("messages_per_second must be a number up to 1000.")
     if account.api_base_url is not None:
         _check_base_url(account.api_base_url)
 

@@ -23,8 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.sms.emulator_account import EmulatedAccount, Json, Text
 from adapters.sms.emulator_api import Api, basic_auth, operation_of, parameters_of
-from adapters.sms.emulator_faults import WALKS, Dropped, Fault, FaultKind, after, before
-from adapters.sms.emulator_people import ADA, BEN, People
+from adapters.sms.emulator_faults import Dropped, Fault, FaultKind, after, before
+from adapters.sms.emulator_people import ADA, BEN
+from adapters.sms.emulator_reports import Reports
 from adapters.sms.emulator_rules import Refusal
 from adapters.sms.emulator_view import bubbles
 from core.emulators import Bubble, Place
@@ -51,16 +52,7 @@ class Recorded:
     accepted_message_id: str | None = None
 
 
-@dataclass(kw_only=True)
-class Reported:
-    """One status callback and its answer's status; 0: nobody answered."""
-
-    url: str
-    form: Json
-    status: int = 0
-
-
-class SmsEmulator(People):
+class SmsEmulator(Reports):
     """The server: an ASGI app with one account. `uses_service`: a messaging service sends."""
 
     name: ClassVar[str] = "sms"
@@ -75,15 +67,13 @@ class SmsEmulator(People):
         log_path: Path | None = None,
         client: httpx.AsyncClient | None = None,
     ) -> None:
+        super().__init__()
         self.client = client
         self.account = EmulatedAccount(account_sid, auth_token, number, DEFAULT_SERVICE)
         self.uses_service = uses_service
         self.api = Api(self.account)
         self.requests: list[Recorded] = []
-        self.reported: list[Reported] = []
         self.faults: list[Fault] = []
-        self._held: list[tuple[Text, Fault]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._sequence = count(1)
         self._log = log_path.open("a", encoding="utf-8") if log_path else None
 
@@ -114,21 +104,8 @@ class SmsEmulator(People):
         """Script a Fault for calls to come; see `emulator_faults`."""
         self.faults.append(Fault(kind=kind, **details))
 
-    def release(self) -> None:
-        """Report the messages whose callbacks a `late` fault holds back."""
-        held, self._held[:] = list(self._held), []
-        for text, fault in held:
-            self._spawn(text, fault)
-
-    async def settled(self) -> None:
-        """Wait until every status callback under way has been answered."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
-
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.stop_reporting()
         if self.client:
             await self.client.aclose()
             self.client = None
@@ -207,7 +184,7 @@ class SmsEmulator(People):
         answer, text = self.api.carry_out(name, sid, recorded.params)
         if text is not None:
             recorded.accepted_message_id = text.sid
-            self._walk(text, fault)
+            self.report(text, fault)
         return (after(fault) if fault else None) or answer
 
     def _fault_for(self, recorded: Recorded) -> Fault | None:
@@ -217,52 +194,6 @@ class SmsEmulator(People):
                 recorded.fault = fault.kind
                 return fault
         return None
-
-    # --- what becomes of messages
-
-    def _walk(self, text: Text, fault: Fault | None) -> None:
-        if fault and fault.kind == "late":
-            self._held.append((text, fault))
-        else:
-            self._spawn(text, fault)
-
-    def _spawn(self, text: Text, fault: Fault | None) -> None:
-        task = asyncio.create_task(self._report(text, fault))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _report(self, text: Text, fault: Fault | None) -> None:
-        kind = fault.kind if fault and fault.kind in WALKS else ""
-        for status in WALKS[kind]:
-            text.status = status
-            if fault and status in ("failed", "undelivered"):
-                text.error_code = fault.code
-            self.account.revision += 1
-            if text.callback:
-                await self._call_back(text.callback, self._receipt(text, status))
-
-    def _receipt(self, text: Text, status: str) -> Json:
-        form = {
-            "SmsSid": text.sid,
-            "SmsStatus": status,
-            "MessageStatus": status,
-            "To": text.theirs,
-            "MessageSid": text.sid,
-            "AccountSid": self.account.sid,
-            "From": text.ours,
-            "ApiVersion": "2010-04-01",
-        }
-        if text.service:
-            form["MessagingServiceSid"] = text.service
-        return form | ({"ErrorCode": str(text.error_code)} if text.error_code else {})
-
-    async def _call_back(self, url: str, form: Json) -> None:
-        reported = Reported(url=url, form=form)
-        self.reported.append(reported)
-        try:
-            reported.status = (await self.post(url, form)).status_code
-        except httpx.HTTPError:
-            return  # Twilio notes it in its debugger and goes on
 
     # --- the log, and acts from outside
 

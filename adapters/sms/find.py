@@ -14,7 +14,8 @@ from shared.utils.clock import utc_now
 
 SKEW = timedelta(seconds=2)  # Twilio's times are whole seconds, by another clock
 EARLIER = timedelta(minutes=5)  # texts like this one so shortly before make it doubtful
-SETTLED = timedelta(seconds=60)  # until then an accepted message may be missing from the list
+# Until then an accepted message may be missing from the list; `since` may be a minute early.
+SETTLED = timedelta(minutes=3)
 MAX_LISTED = 200
 PAGE_SIZE = 100
 TRIAL_PREFIX = "Sent from your Twilio trial account - "

@@ -1,0 +1,32 @@
+"""An emulated Twilio on loopback, an account there, and the channel under test."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.sms.channel import SmsChannel
+from adapters.sms.emulator import SmsEmulator
+from core.channels import Account
+from tests.adapters.sms.accounts import account_at
+from tests.serving import serving
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[SmsEmulator]:
+    emulator = SmsEmulator()
+    yield emulator
+    await emulator.close()
+
+
+@pytest.fixture
+async def account(emulator: SmsEmulator) -> AsyncIterator[Account]:
+    async with serving(emulator, lifespan="off") as base_url:
+        yield account_at(base_url)
+
+
+@pytest.fixture
+async def channel(account: Account) -> AsyncIterator[SmsChannel]:
+    """Closed before the server stops, which otherwise waits for idle connections."""
+    channel = SmsChannel()
+    yield channel
+    await channel.close()
