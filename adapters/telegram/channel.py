@@ -3,7 +3,6 @@
 import hmac
 import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -13,7 +12,6 @@ from aiogram import Bot
 from aiogram.exceptions import ClientDecodeError, TelegramBadRequest
 from aiogram.methods import (
     AnswerCallbackQuery,
-    DeleteMessage,
     DeleteWebhook,
     GetFile,
     GetMe,
@@ -38,7 +36,7 @@ from core.channels import (
     Rate,
     SendResult,
 )
-from shared.errors import ChannelError, InvalidInput, VerificationError
+from shared.errors import ChannelError, InvalidInput, MessageRejected, VerificationError
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -158,16 +156,10 @@ class TelegramChannel:
     async def end_stream(
         self, to: Address, external_id: str, part: OutboundPart, account: Account
     ) -> SendResult:
-        """The part in place of what grew; sent anew where that can't be its place."""
-        if part.attachments or not stream.is_in(external_id, to):
-            await self._delete(external_id, account)
-            return await self.send(to, part, account)
-        try:
-            await self._edit(stream.edit(external_id, part.text, part), account)
-        except TelegramBadRequest as error:
-            if not stream.is_gone(error):
-                raise
-            return await self.send(to, part, account)
+        """The part in place of what grew; MessageRejected when its chat has moved away."""
+        if not stream.is_in(external_id, to):
+            raise MessageRejected("The growing message stands in another chat.", code="chat_moved")
+        await self._edit(stream.edit(external_id, part.text, part), account)
         return SendResult(external_ids=(external_id,))
 
     async def _edit(self, method: TelegramMethod[Any], account: Account) -> None:
@@ -178,11 +170,6 @@ class TelegramChannel:
         except TelegramBadRequest as error:
             if not stream.stands_already(error):
                 raise
-
-    async def _delete(self, external_id: str, account: Account) -> None:
-        chat, _, message_id = external_id.rpartition(":")
-        with suppress(TelegramBadRequest):  # it is gone, or its chat has moved
-            await self._bot(account)(DeleteMessage(chat_id=chat, message_id=int(message_id)))
 
     # --- what people sent
 

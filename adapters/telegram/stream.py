@@ -18,8 +18,6 @@ from shared.utils.text import is_grapheme_boundary
 MAX_TEXT = 4096  # UTF-16 units, after entity parsing
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
-_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
-
 
 def fitted(markdown: str) -> RichText:
     """As much of a growing text as one message shows."""
@@ -63,11 +61,6 @@ def thread_of(to: Address) -> int | None:
 
 def stands_already(error: TelegramBadRequest) -> bool:
     return "message is not modified" in error.message.lower()
-
-
-def is_gone(error: TelegramBadRequest) -> bool:
-    """Somebody deleted the message while it grew."""
-    return any(phrase in error.message.lower() for phrase in _GONE)
 
 
 def is_in(external_id: str, to: Address) -> bool:

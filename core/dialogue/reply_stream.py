@@ -243,8 +243,7 @@ class ReplyStream:
 
     async def _grow(self, text: str) -> None:
         place = self._place
-        creator_id, channel_id = place.lease.creator_id, place.work.channel_id
-        if not await stream_rows.may_grow(self._means.database, creator_id, channel_id):
+        if not await stream_rows.may_grow(self._means.database, place.lease):
             return
         if not place.hold.is_sure:
             raise _Stop

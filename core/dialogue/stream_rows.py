@@ -35,8 +35,12 @@ _FORGET = """
 DELETE FROM app.reply_streams WHERE creator_id = $1 AND message_id = $2 AND external_id IS NULL
 """
 _MAY_GROW = """
-SELECT EXISTS (SELECT FROM app.channels WHERE creator_id = $1 AND id = $2 AND status = 'active'
-               AND (blocked_until IS NULL OR blocked_until <= now()))
+SELECT EXISTS (
+  SELECT FROM app.ai_conversations v
+  JOIN app.channels h ON h.creator_id = v.creator_id AND h.id = v.channel_id
+  WHERE v.creator_id = $1 AND v.id = $2 AND h.status = 'active'
+    AND (h.blocked_until IS NULL OR h.blocked_until <= now())
+    AND (v.outbound_due_at IS NULL OR v.outbound_due_at <= now()))
 """
 _REST = """
 UPDATE app.ai_conversations SET outbound_due_at = greatest(outbound_due_at, $3)
@@ -85,10 +89,12 @@ async def forget(database: DatabaseManager, creator_id: UUID, message_id: UUID) 
         await connection.execute(_FORGET, creator_id, message_id)
 
 
-async def may_grow(database: DatabaseManager, creator_id: UUID, channel_id: UUID) -> bool:
-    """False while the channel is switched off or wants a pause."""
-    async with database.transaction(creator_id) as connection:
-        allowed: bool = await connection.fetchval(_MAY_GROW, creator_id, channel_id)
+async def may_grow(database: DatabaseManager, lease: Lease) -> bool:
+    """False while the channel is switched off, or it or this conversation has to rest."""
+    async with database.transaction(lease.creator_id) as connection:
+        allowed: bool = await connection.fetchval(
+            _MAY_GROW, lease.creator_id, lease.conversation_id
+        )
     return allowed
 
 

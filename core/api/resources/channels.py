@@ -282,7 +282,7 @@ async def _keep(
     async with runtime.database.get_session(creator_id) as session:
         channels = Channels(session)
         channel = await channels.get(channel_id, for_update=True)
-        channel.settings = channel.settings | told
+        channel.settings = {**channel.settings, **told}
         await channels.touch(channel)
     runtime.accounts.forget(channel_id)
 
