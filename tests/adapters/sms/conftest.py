@@ -1,5 +1,6 @@
 """An emulated Twilio on loopback, an account there, and the channel under test."""
 
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -30,3 +31,10 @@ async def channel(account: Account) -> AsyncIterator[SmsChannel]:
     channel = SmsChannel()
     yield channel
     await channel.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
