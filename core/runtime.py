@@ -115,7 +115,8 @@ def _assemble(
         live=live,
         budget_seconds=settings.worker.turn_seconds * (1 - TURN_RESERVE),
     )
-    pace = Pace(limiter, places=max(1, settings.worker.concurrency // 4))
+    # Half of a worker's places stay free for whoever needs not wait.
+    pace = Pace(limiter, places=settings.worker.concurrency // 2)
     return Runtime(
         settings=settings,
         database=database,
@@ -134,6 +135,7 @@ def _assemble(
             database=database,
             accounts=accounts,
             channels=channels,
+            pace=pace,
             settings=settings.worker,
             owner=owner,
         ),

@@ -66,6 +66,13 @@ class WorkerSettings(BaseModel):
     turn_seconds: float = Field(60.0, gt=0, description="budget of one turn, model included")
     drain_seconds: float = Field(25.0, gt=0, description="grace for turns in flight on SIGTERM")
     retry_seconds: float = Field(2.0, gt=0, description="first back-off after a handled failure")
+    send_seconds: float = Field(10.0, gt=0, description="deadline of one call to a platform")
+    grace_seconds: float = Field(
+        5.0, ge=0, description="a send not found on the platform so long after it is proved unsent"
+    )
+    reconcile_seconds: float = Field(
+        600.0, gt=0, description="how long a platform is asked what became of a send"
+    )
     health_port: int | None = Field(None, description="`cairn worker` serves /metrics here")
 
 

@@ -28,7 +28,11 @@ _LEAST_FILL = 0.3
 
 
 def degrade(
-    message: Message, capabilities: Capabilities, message_id: UUID
+    message: Message,
+    capabilities: Capabilities,
+    message_id: UUID,
+    *,
+    valid_seconds: float | None = None,
 ) -> tuple[OutboundPart, ...]:
     """The parts to send, in order; choices and citations ride on the last. Empty if unseen."""
     rich = richtext.from_markdown(message.text)
@@ -45,6 +49,7 @@ def degrade(
             index=index,
             count=len(pieces),
             text=piece,
+            valid_seconds=valid_seconds,
             choices=message.choices if has_buttons and index == last else (),
             citations=message.citations if capabilities.citations and index == last else (),
         )

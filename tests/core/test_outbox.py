@@ -8,7 +8,7 @@ import pytest
 
 from core.channels import Address, Sender
 from core.dialogue.degrade import degrade
-from core.outbox import MAX_ATTEMPTS
+from core.attempts import MAX_ATTEMPTS
 from shared.errors import (
     ChannelError,
     MessageRejected,
