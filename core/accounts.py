@@ -48,9 +48,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 class Accounts:
     """Finds channels by route key or id. Raises NotFound; costs no query within CACHE_SECONDS."""
 
-    def __init__(self, database: DatabaseManager, keys: KeyRing) -> None:
+    def __init__(
+        self, database: DatabaseManager, keys: KeyRing, *, public_base_url: str = ""
+    ) -> None:
         self._database = database
         self._keys = keys
+        self._public_base_url = public_base_url
         self._records: dict[UUID, tuple[float, ChannelRecord]] = {}
         self._routes: dict[tuple[str, str], tuple[float, tuple[UUID, UUID]]] = {}
 
@@ -101,6 +104,7 @@ class Accounts:
             route_key=new_token(),
             credentials=credentials,
             settings=settings,
+            public_base_url=self._public_base_url,
         )
         adapter.check_account(account)
         async with self._database.transaction(creator_id) as connection:
@@ -134,6 +138,7 @@ class Accounts:
                     space: self.open_installation(creator_id, sealed)
                     for space, sealed in (row["installations"] or {}).items()
                 },
+                public_base_url=self._public_base_url,
             ),
             bot=row["bot"],
             name=row["name"],

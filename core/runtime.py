@@ -107,7 +107,7 @@ def _assemble(
     models: Models,
 ) -> Runtime:
     owner = new_id()
-    accounts = Accounts(database, keys)
+    accounts = Accounts(database, keys, public_base_url=settings.public_base_url)
     knowledge = Knowledge(database, vectors, models.embedders)
     answering = Answering(
         knowledge=knowledge,
