@@ -10,6 +10,7 @@ from core.channels import Account
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import InvalidInput
 from shared.utils.ids import new_id
+from shared.utils.text import clean_text
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class StoredInstallations:
         where = (account.creator_id, account.channel_id)
         sealed = self._accounts.seal_installation(account.creator_id, dict(credentials))
         async with self._database.transaction(account.creator_id) as connection:
-            await connection.execute(_SAVE, *where, space, name[:MAX_NAME], sealed)
+            await connection.execute(_SAVE, *where, space, clean_text(name)[:MAX_NAME], sealed)
             await connection.execute(_REVIVE, *where)
             await _note(connection, account, "channel.installed", space)
         self._accounts.forget(account.channel_id)

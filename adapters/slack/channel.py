@@ -12,6 +12,8 @@ from slack_sdk.errors import SlackApiError
 from adapters.slack import blocks, errors, files, history, render, signature, socket, stream
 from adapters.slack.client import CallFailed, Clients, SlackClient
 from adapters.slack.envelope import is_direct
+from adapters.slack.install import install
+from adapters.slack.install_state import Used
 from adapters.slack.manifest import manifest
 from adapters.slack.parse import parse_request
 from adapters.slack.settings import check_account
@@ -21,9 +23,11 @@ from core.channels import (
     Capabilities,
     ChannelEvent,
     InboundRequest,
+    Installations,
     OutboundPart,
     Parsed,
     Rate,
+    Reply,
     Sender,
     SendResult,
 )
@@ -69,6 +73,7 @@ class SlackChannel:
 
     def __init__(self) -> None:
         self._clients = Clients()
+        self._used_states = Used()
 
     # --- accounts
 
@@ -194,6 +199,13 @@ class SlackChannel:
             yield piece
 
     # --- the app
+
+    async def install(
+        self, request: InboundRequest, account: Account, installations: Installations
+    ) -> Reply:
+        """A person's browser installs the app in a workspace; see `install`."""
+        api = self._clients.api(None, account.api_base_url)
+        return await install(request, account, installations, client=api, used=self._used_states)
 
     def manifest(self, account: Account, public_base_url: str) -> dict[str, Any]:
         return manifest(account, public_base_url)

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from core.api import chat, health, pages, problems, webhooks
+from core.api import chat, health, install, pages, problems, webhooks
 from core.api.deps import ApiKeys
 from core.api.middleware import BodyLimit, Edge
 from core.api.resources import ROUTERS
@@ -73,7 +73,14 @@ def _new_app() -> FastAPI:
 
 
 def _routers() -> Iterable[APIRouter]:
-    return (health.router, webhooks.router, chat.router, *ROUTERS, pages.router)
+    return (
+        health.router,
+        webhooks.router,
+        install.router,
+        chat.router,
+        *ROUTERS,
+        pages.router,
+    )
 
 
 def _operation_id(route: APIRoute) -> str:

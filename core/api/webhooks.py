@@ -1,7 +1,5 @@
 """One route for every platform's webhooks: verify, parse, accept, and only then answer 2xx."""
 
-from collections.abc import Mapping
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -11,13 +9,13 @@ from starlette.responses import Response
 
 from core.accounts import ChannelRecord
 from core.api.deps import RuntimeDep, check_route_key
-from core.channels import InboundRequest, Parsed, Reply
+from core.api.platforms import as_response, inbound
+from core.channels import Parsed, Reply
 from core.runtime import Runtime
 from shared import telemetry
 from shared.cache import keys
 from shared.errors import NotFound, QuotaExceeded
 from shared.failpoints import failpoint
-from shared.utils.clock import utc_now
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
@@ -35,42 +33,15 @@ async def receive_webhook(
     if adapter is None:
         raise NotFound
     record = await runtime.accounts.by_route(channel, check_route_key(route_key))
-    inbound = _inbound(request, body, runtime.settings.public_base_url)
-    await adapter.verify(inbound, record.account)
-    parsed = adapter.parse(inbound, record.account)
+    received = inbound(request, body, runtime.settings.public_base_url)
+    await adapter.verify(received, record.account)
+    parsed = adapter.parse(received, record.account)
     await failpoint("after-verify")
     if not record.active:
         return _drop(record, parsed)
     await _limit(runtime, record.account.creator_id, record.account.channel_id)
     await runtime.inbox.receive(record.account, adapter, parsed)
     return _response(parsed.reply)
-
-
-def _inbound(request: Request, body: bytes, public_base_url: str) -> InboundRequest:
-    # Signatures are over the address the platform was given, so never over the Host it sent.
-    path = request.scope.get("raw_path", b"").split(b"?")[0].decode("latin-1") or request.url.path
-    query = request.scope["query_string"].decode("latin-1")
-    url = f"{_origin(public_base_url)}{path}" + (f"?{query}" if query else "")
-    return InboundRequest(
-        method=request.method,
-        url=url,
-        headers=_headers(request),
-        body=body,
-        received_at=utc_now(),
-    )
-
-
-def _origin(public_base_url: str) -> str:
-    parts = urlsplit(public_base_url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def _headers(request: Request) -> Mapping[str, str]:
-    # Latin-1 reads any byte, so that a strange header fails verification and not our decoding.
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in request.scope["headers"]
-    }
 
 
 def _drop(record: ChannelRecord, parsed: Parsed) -> Response:
@@ -93,9 +64,4 @@ async def _limit(runtime: Runtime, creator_id: UUID, channel_id: UUID) -> None:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(
-        reply.body,
-        status_code=reply.status,
-        media_type=reply.content_type,
-        background=BackgroundTask(failpoint, "after-2xx"),
-    )
+    return as_response(reply, BackgroundTask(failpoint, "after-2xx"))

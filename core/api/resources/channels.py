@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,19 +14,20 @@ from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.etags import IfMatch, check_unchanged, set_etag
 from core.api.outgoing import check_api_base_url
 from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.resources.channel_shown import MASK, ChannelShown, show, webhook_url
 from core.api.strict import Body, StrictRoute
-from core.channels import Account, ChannelAdapter, Connects
+from core.channels import Account, ChannelAdapter, Connects, DescribesApp
 from core.runtime import Runtime
-from shared.errors import AppError, InvalidInput, SecretError
+from shared.errors import AppError, InvalidInput
 from shared.models import audit
 from shared.models.channels import Channel, Channels
+from shared.models.installations import ChannelInstallations
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"], route_class=StrictRoute)
 
 CONNECT_SECONDS = 10.0
 MAX_SETTINGS_BYTES = 20_000
-MASK = "••••••"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Credentials = Annotated[
@@ -57,25 +57,6 @@ class ChannelPatch(Body):
     settings: dict[str, Any] | None = None
 
 
-class ChannelShown(BaseModel):
-    """A channel; `credentials` names what is stored, masked."""
-
-    id: UUID
-    type: str
-    name: str
-    bot: str
-    status: str
-    status_reason: str | None
-    route_key: str
-    webhook_url: str | None = Field(description="what the platform is given; null for web")
-    page_url: str | None = Field(description="the chat page of a web channel")
-    widget: str | None = Field(description="the script tag that embeds a web channel")
-    credentials: dict[str, str]
-    settings: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
-
-
 class Connection(BaseModel):
     """The platform was told where our webhook is."""
 
@@ -102,7 +83,7 @@ async def create_channel(
     )
     channel = await Channels(db).get(account.channel_id)
     _audit(db, principal, "channel.created", channel.id, type=body.type)
-    return _show(runtime, channel)
+    return await _show(runtime, db, channel)
 
 
 @router.get("")
@@ -115,7 +96,10 @@ async def list_channels(
 ) -> Page[ChannelShown]:
     cursors = Cursors("channels", principal.creator_id)
     rows = await Channels(db).newest(limit + 1, cursors.read_id(cursor))
-    return cursors.page(rows, limit, lambda row: _show(runtime, row), lambda row: [row.id])
+    installed = await ChannelInstallations(db).of([row.id for row in rows])
+    return cursors.page(
+        rows, limit, lambda row: show(runtime, row, installed[row.id]), lambda row: [row.id]
+    )
 
 
 @router.get("/{channel_id}")
@@ -124,7 +108,19 @@ async def read_channel(
 ) -> ChannelShown:
     channel = await Channels(db).get(channel_id)
     set_etag(response, channel.updated_at)
-    return _show(runtime, channel)
+    return await _show(runtime, db, channel)
+
+
+@router.get("/{channel_id}/manifest")
+async def read_manifest(
+    channel_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
+) -> dict[str, Any]:
+    """The description from which the platform makes an app that is ready for this channel."""
+    account = (await runtime.accounts.get(principal.creator_id, channel_id)).account
+    adapter = _adapter(runtime, account.type)
+    if not isinstance(adapter, DescribesApp):
+        raise InvalidInput("this channel's platform takes no manifest", code="no_manifest")
+    return adapter.manifest(account, runtime.settings.public_base_url)
 
 
 @router.patch("/{channel_id}")
@@ -147,7 +143,7 @@ async def change_channel(
     _audit(db, principal, "channel.changed", channel_id, changed=changed)
     runtime.accounts.forget(channel_id)
     set_etag(response, channel.updated_at)
-    return _show(runtime, channel)
+    return await _show(runtime, db, channel)
 
 
 @router.delete("/{channel_id}", status_code=204)
@@ -168,7 +164,7 @@ async def connect_channel(
     """Tell the platform where our webhook is. Safe to repeat."""
     account = (await runtime.accounts.get(principal.creator_id, channel_id)).account
     adapter = _connectable(runtime, account)
-    url = _webhook_url(runtime, account.type, account.route_key)
+    url = webhook_url(runtime, account.type, account.route_key)
     told = await _call(adapter, adapter.connect(account, url))
     await _keep(runtime, principal.creator_id, channel_id, told or {})
     await _note(runtime, principal, "channel.connected", channel_id)
@@ -309,36 +305,6 @@ def _audit(db: TenantDb, principal: PrincipalDep, action: str, target: UUID, **d
     )
 
 
-def _webhook_url(runtime: Runtime, type_: str, route_key: str) -> str:
-    return f"{runtime.settings.public_base_url}/webhooks/{type_}/{route_key}"
-
-
-def _show(runtime: Runtime, channel: Channel) -> ChannelShown:
-    base, key = runtime.settings.public_base_url, channel.route_key
-    adapter = runtime.channels.get(channel.type)
-    is_web = adapter is not None and adapter.capabilities.delivery == "pull"
-    tag = f'<script src="{base}/widget.js" data-channel="{key}" async></script>'
-    return ChannelShown(
-        id=channel.id,
-        type=channel.type,
-        name=channel.name,
-        bot=channel.bot,
-        status=channel.status,
-        status_reason=channel.status_reason,
-        route_key=key,
-        webhook_url=None if is_web else _webhook_url(runtime, channel.type, key),
-        page_url=f"{base}/?channel={key}" if is_web else None,
-        widget=tag if is_web else None,
-        credentials=_masked(runtime, channel),
-        settings=channel.settings,
-        created_at=channel.created_at,
-        updated_at=channel.updated_at,
-    )
-
-
-def _masked(runtime: Runtime, channel: Channel) -> dict[str, str]:
-    try:
-        names = runtime.accounts.open_credentials(channel.creator_id, channel.credentials)
-    except SecretError:
-        return {}  # its key is gone: the channel can be seen and given new credentials
-    return dict.fromkeys(sorted(names), MASK)
+async def _show(runtime: Runtime, db: TenantDb, channel: Channel) -> ChannelShown:
+    installed = await ChannelInstallations(db).of([channel.id])
+    return show(runtime, channel, installed[channel.id])
