@@ -61,6 +61,13 @@ class Place(Value):
 
 
 @runtime_checkable
+class Narrates(Protocol):
+    """An optional ability: the platform shows what the bot says it is doing."""
+
+    def status(self, place: str) -> str: ...
+
+
+@runtime_checkable
 class Emulator(Protocol):
     """An ASGI application; one account with the credentials below exists from the start."""
 

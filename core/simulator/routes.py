@@ -15,7 +15,7 @@ from core.api.events import HELLO, PING, PING_SECONDS, EventResponse
 from core.api.pages import content_policy, file_response
 from core.api.streams import StreamSlots
 from core.api.strict import Body, StrictRoute
-from core.emulators import Bubble, Place
+from core.emulators import Bubble, Narrates, Place
 from core.simulator.mounts import PREFIX, Mounts, WebhookTap
 from core.simulator.stage import Stage
 from shared.errors import AppError, Forbidden, InvalidInput, NotFound
@@ -61,6 +61,7 @@ class View(BaseModel):
     """What stands in one place now."""
 
     is_typing: bool
+    status: str
     bubbles: list[Bubble]
 
 
@@ -147,7 +148,11 @@ async def read_view(
     emulator = stage.pane(name).emulator
     if place not in {known.id for known in emulator.places()}:
         raise NotFound("there is no such place")
-    return View(is_typing=emulator.is_typing(place), bubbles=list(emulator.view(place)))
+    return View(
+        is_typing=emulator.is_typing(place),
+        status=emulator.status(place) if isinstance(emulator, Narrates) else "",
+        bubbles=list(emulator.view(place)),
+    )
 
 
 @router.get("/api/panes/{name}/wire")

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,8 +35,9 @@ class Wire:
     """The last exchanges of one platform. `secrets` are masked wherever they stand."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
         # The longest first: a secret may be a part of another.
-        self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        self._secrets = sorted(forms, key=len, reverse=True)
         self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
         self.count = 0
 

@@ -13,8 +13,8 @@ export class Pane {
   constructor({ name, bot, places }, bots, makeSkin, onTrouble) {
     Object.assign(this, { name, bot, places, bots, onTrouble });
     this.place = places[0];
-    this.opened = new Set(); // threads
-    this.view = { bubbles: [], is_typing: false };
+    this.threads = new Map(); // by bubble: whether somebody opened or closed it
+    this.view = { bubbles: [], is_typing: false, status: "" };
     this.wire = new WireDrawer(name);
     this.skin = makeSkin(this);
     this.people = [...new Set(places.map((place) => place.person))];
@@ -26,13 +26,13 @@ export class Pane {
   caption() {
     const bar = element("header", { class: "caption" }, element("h2", {}, titleOf(this.name)));
     if (this.people.length > 1) bar.append(this.personPicker());
-    this.botPicker = picker("Bot", this.bots.map((bot) => bot.name), this.bot, (bot) => this.changeBot(bot));
+    this.botPicker = picker("bot", "Bot", this.bots.map((bot) => bot.name), this.bot, (bot) => this.changeBot(bot));
     bar.append(this.botPicker, this.wire.button);
     return bar;
   }
 
   personPicker() {
-    return picker("You are", this.people, this.place.person, (person) => {
+    return picker("person", "You are", this.people, this.place.person, (person) => {
       const same = (place) => place.person === person && place.kind === this.place.kind;
       this.open(this.places.find(same) ?? this.places.find((place) => place.person === person));
     });
@@ -60,8 +60,8 @@ export class Pane {
   /** Look at another place. */
   open(place) {
     this.place = place;
-    this.opened.clear();
-    this.view = { bubbles: [], is_typing: false };
+    this.threads.clear();
+    this.view = { bubbles: [], is_typing: false, status: "" };
     this.skin.log.clear();
     this.skin.show(place);
     this.refresh();
@@ -97,10 +97,10 @@ export class Pane {
   }
 
   draw() {
-    const { bubbles, is_typing: isTyping } = this.view;
+    const { bubbles, is_typing: isTyping, status } = this.view;
     const isEmpty = bubbles.length === 0;
     this.skin.log.show(isEmpty ? [this.emptyItem()] : this.items(bubbles));
-    this.skin.typing(isTyping);
+    this.skin.typing(isTyping, status);
     this.skin.root.classList.toggle("is-empty", isEmpty);
   }
 
@@ -113,18 +113,20 @@ export class Pane {
     }
     const shown = bubbles.filter((bubble) => !answers.get(bubble.thread)?.includes(bubble));
     const items = [];
+    const newest = shown.findLast((bubble) => answers.has(bubble.id))?.id;
     let before = null;
     for (const bubble of shown) {
       if (!before || dayOf(before.at) !== dayOf(bubble.at)) items.push(dayItem(bubble.at));
-      items.push(this.item(bubble, before, answers.get(bubble.id) ?? []));
+      const isOpen = this.threads.get(bubble.id) ?? bubble.id === newest;
+      items.push(this.item(bubble, before, answers.get(bubble.id) ?? [], isOpen));
       before = bubble;
     }
     return items;
   }
 
-  item(bubble, before, answers) {
+  item(bubble, before, answers, isOpen) {
     const follows = before !== null && before.author === bubble.author && before.name === bubble.name && bubble.at - before.at < 300;
-    const context = { follows, answers, isOpen: this.opened.has(bubble.id) };
+    const context = { follows, answers, isOpen };
     return {
       key: bubble.id,
       signature: JSON.stringify([bubble, context]),
@@ -144,8 +146,8 @@ export class Pane {
     return { key: "empty", signature: `${this.place.id} ${this.bot}`, make };
   }
 
-  toggleThread(id) {
-    if (!this.opened.delete(id)) this.opened.add(id);
+  setThread(id, isOpen) {
+    this.threads.set(id, isOpen);
     this.draw();
   }
 
@@ -188,12 +190,12 @@ function dayItem(at) {
   return { key: `day ${day}`, signature: day, make: () => element("div", { class: "day" }, element("span", {}, day)) };
 }
 
-export function picker(label, values, value, onPick) {
-  const select = element("select", {});
+export function picker(sign, label, values, value, onPick) {
+  const select = element("select", { "aria-label": label, title: label });
   for (const each of values) select.append(element("option", { value: each }, each));
   select.value = value;
   select.addEventListener("change", () => onPick(select.value));
-  return element("label", { class: "picker" }, element("span", {}, label), select);
+  return element("span", { class: "picker" }, icon(sign), select);
 }
 
 /** Pictures are named, not loaded: nothing of the simulator leaves this machine. */

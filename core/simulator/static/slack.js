@@ -24,8 +24,8 @@ export function slackSkin(pane) {
       composer.field.placeholder = `Message ${place.kind === "channel" ? "#" : ""}${bare(place.title)}`;
       drawSidebar(side, pane, place);
     },
-    typing: (is) => {
-      status.textContent = is ? "Cairn is thinking…" : "";
+    typing: (is, words) => {
+      status.textContent = is ? `Cairn ${words || "is typing…"}` : "";
     },
     bubble: (bubble, context, old) => draw(pane, bubble, context, old),
     suggestions: (texts) => (pane.place.kind === "channel" ? texts.slice(0, 2).map((text) => `@Cairn ${text}`) : texts.slice(0, 3)),
@@ -100,7 +100,7 @@ function thread(pane, bubble, answers, isOpen, old) {
   if (!answers.length && !isOpen) return isChannel ? [replyLink(pane, bubble)] : [];
   const count = answers.length === 1 ? "1 reply" : `${answers.length} replies`;
   const toggle = element("button", { type: "button", class: "replies", "aria-expanded": String(isOpen) }, isOpen ? "Hide thread" : count);
-  toggle.addEventListener("click", () => pane.toggleThread(bubble.id));
+  toggle.addEventListener("click", () => pane.setThread(bubble.id, !isOpen));
   if (!isOpen) {
     const faces = [...new Map(answers.map((each) => [each.name, each])).values()].slice(0, 3);
     toggle.prepend(...faces.map((each) => avatar(each.name || "C", each.author === "bot")));
@@ -112,7 +112,7 @@ function thread(pane, bubble, answers, isOpen, old) {
 
 function replyLink(pane, bubble) {
   const made = element("button", { type: "button", class: "reply-link" }, icon("reply"), "Reply in thread");
-  made.addEventListener("click", () => pane.toggleThread(bubble.id));
+  made.addEventListener("click", () => pane.setThread(bubble.id, true));
   return made;
 }
 

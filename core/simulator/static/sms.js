@@ -9,6 +9,7 @@ import { richText } from "./rich.js";
 import { timeOf } from "./times.js";
 
 const STATES = { queued: "Queued", sent: "Sent", delivered: "Delivered", read: "Read", failed: "Not delivered" };
+const ENCODINGS = { gsm7: "GSM-7", ucs2: "UCS-2" };
 
 export function smsSkin(pane) {
   const log = new Log("Text messages");
@@ -19,11 +20,11 @@ export function smsSkin(pane) {
   return {
     root: phone("sms-phone", bar, log.root, dots, composer.root),
     log,
-    show: (place) => (title.textContent = place.title),
+    show: () => (title.textContent = "Cairn"),
     typing: () => {}, // text messages have no such signal
     bubble: (bubble, context) => draw(pane, bubble, context),
     suggestions: (texts) => ["Hi", ...texts.slice(0, 1), "HELP"],
-    empty: (place) => [element("p", { class: "hint" }, "Text Message"), element("p", { class: "hint" }, `${place.person} texts the number for the first time.`)],
+    empty: (place) => [element("p", { class: "hint" }, "Text Message"), element("p", { class: "hint" }, `From ${place.title}`)],
   };
 }
 
@@ -37,7 +38,7 @@ function small(bubble) {
   const parts = [element("time", {}, timeOf(bubble.at))];
   if (bubble.segments > 0) {
     const word = bubble.segments === 1 ? "segment" : "segments";
-    parts.push(element("span", { class: "segments" }, `${bubble.segments} ${word}${bubble.encoding ? ` · ${bubble.encoding}` : ""}`));
+    parts.push(element("span", { class: "segments" }, `${bubble.segments} ${word}${bubble.encoding ? ` · ${ENCODINGS[bubble.encoding] ?? bubble.encoding}` : ""}`));
   }
   if (bubble.state) parts.push(state(bubble.state));
   return element("p", { class: "small" }, ...parts);

@@ -10,7 +10,7 @@ export class WebPane {
     this.onTrouble = onTrouble;
     this.frame = element("iframe", { src: page, title: "Web chat" });
     this.frame.addEventListener("load", () => this.adopt());
-    this.botPicker = picker("Bot", bots.map((each) => each.name), bot, (name) => this.changeBot(name));
+    this.botPicker = picker("bot", "Bot", bots.map((each) => each.name), bot, (name) => this.changeBot(name));
     const caption = element("header", { class: "caption" }, element("h2", {}, "Web chat"), this.botPicker);
     const address = element("div", { class: "browser-bar", "aria-hidden": "true" }, element("i"), element("i"), element("i"), element("span", {}, location.host));
     const browser = element("div", { class: "device browser" }, address, this.frame);
