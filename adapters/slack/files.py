@@ -26,12 +26,15 @@ def team_of(ref: str) -> str | None:
 
 
 def is_ours(url: str, api_base_url: str | None) -> bool:
-    """Whether the token may be shown there: Slack's file host, or the stand-in's own."""
+    """Whether the token may be shown there: files at Slack's file host, or the stand-in's own.
+
+    A redirect to a sign-in page leads elsewhere, or out of the files.
+    """
     try:
         parts = urlsplit(url)
         base = urlsplit(api_base_url or "")
         where = (parts.scheme, parts.hostname, parts.port)
-        if parts.username or parts.password:
+        if parts.username or parts.password or not parts.path.startswith("/files"):
             return False
         if api_base_url and where == (base.scheme, base.hostname, base.port):
             return True

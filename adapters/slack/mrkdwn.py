@@ -109,7 +109,8 @@ def _url(url: str) -> str:
 def _workable(rich: RichText) -> list[Mark]:
     """The marks whose signs Slack reads as such here, properly nested."""
     kept: list[Mark] = []
-    for mark in rich.marks:
+    # Over the same words, a link or code stands innermost.
+    for mark in sorted(rich.marks, key=lambda m: (m.start, -m.end, m.kind not in _SIGNS)):
         if _can_show(mark, rich.text) and all(_nest(other, mark) for other in kept):
             kept.append(mark)
     return kept
