@@ -101,7 +101,7 @@ class Inbox:
                 await self.accept(event, conversation_key=key)
             else:
                 async with self._database.transaction(account.creator_id) as connection:
-                    await apply_event(connection, event, key)
+                    await apply_event(connection, event, key, account)
                 telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
 
     async def _is_known(self, event: ChannelEvent, key: str) -> bool:

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 MAX_NAME = 200
 UNINSTALLED = "uninstalled"
+OWN_TOKEN = "bot_token"  # noqa: S105 - the credential's name in every channel that has one
 
 _SAVE = """
 INSERT INTO app.channel_installations (creator_id, channel_id, space, name, credentials)
@@ -40,6 +41,12 @@ _REVOKE = """
 UPDATE app.channels
 SET status = 'revoked', status_reason = $3, updated_at = clock_timestamp()
 WHERE creator_id = $1 AND id = $2 AND status = 'active'
+"""
+# Slack tells of one uninstall twice; the second must not be taken for the channel's own space.
+_WAS_HERE = """
+SELECT 1 FROM app.audit_log
+WHERE creator_id = $1 AND target = $2 AND action = 'channel.uninstalled' AND detail ->> 'space' = $3
+LIMIT 1
 """
 _AUDIT = """
 INSERT INTO app.audit_log (creator_id, id, actor, action, target, detail)
@@ -84,18 +91,27 @@ async def revoke(connection: PgConnection, account: Account, space: str | None, 
     """
     where = (account.creator_id, account.channel_id)
     await connection.execute(_LOCK, *where)
-    removed = bool(space) and await connection.fetchval(_REMOVE, *where, space)
-    if removed:
-        await _note(connection, account, "channel.uninstalled", str(space), reason=reason)
-    if await connection.fetchval(_LEFT, *where) or (removed and _has_its_own(account, str(space))):
+    was_installed = bool(space) and await _take_back(connection, account, str(space), reason)
+    if await connection.fetchval(_LEFT, *where) or (was_installed and _has_its_own(account)):
         return "space"
     await connection.execute(_REVOKE, *where, reason)
     return "channel"
 
 
-def _has_its_own(account: Account, space: str) -> bool:
-    """Whether the channel was created with such credentials too, for a space of its own."""
-    return not set(account.installations.get(space, {})).isdisjoint(account.credentials)
+async def _take_back(connection: PgConnection, account: Account, space: str, reason: str) -> bool:
+    """Whether the space was an installed one, now or before; if now, it is no longer."""
+    where = (account.creator_id, account.channel_id)
+    if await connection.fetchval(_REMOVE, *where, space):
+        await _note(connection, account, "channel.uninstalled", space, reason=reason)
+        return True
+    target = str(account.channel_id)
+    was_here = await connection.fetchval(_WAS_HERE, account.creator_id, target, space)
+    return was_here is not None
+
+
+def _has_its_own(account: Account) -> bool:
+    """Whether the channel was created with a token too, for a space of its own."""
+    return bool(account.credentials.get(OWN_TOKEN))
 
 
 async def _note(

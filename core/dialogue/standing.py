@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from core.channels import (
+    Account,
     ChannelEvent,
     ConversationMigrated,
     MembershipEvent,
@@ -12,6 +13,7 @@ from core.channels import (
     ReactionEvent,
     ReceiptEvent,
 )
+from core.installations import UNINSTALLED, revoke
 from core.receipts import settle
 from shared.database import PgConnection
 
@@ -55,7 +57,9 @@ WHERE creator_id = $1 AND id IN (SELECT id FROM recent)
 """  # noqa: S608 - constants only
 
 
-async def apply_event(connection: PgConnection, event: ChannelEvent, key: str) -> None:
+async def apply_event(
+    connection: PgConnection, event: ChannelEvent, key: str, account: Account
+) -> None:
     """Change what is stored; an event about something unknown changes nothing."""
     where = (event.creator_id, event.channel_id)
     match event:
@@ -65,6 +69,8 @@ async def apply_event(connection: PgConnection, event: ChannelEvent, key: str) -
             await set_reachable(connection, *where, event.sender.address, "blocked")
         case MembershipEvent(change="unblocked" | "joined"):
             await set_reachable(connection, *where, event.sender.address, "yes")
+        case MembershipEvent(change="uninstalled"):
+            await revoke(connection, account, event.address.space, UNINSTALLED)
         case OptEvent(choice="out" | "in"):
             state = "opted_out" if event.choice == "out" else "yes"
             await set_reachable(connection, *where, event.sender.address, state)
