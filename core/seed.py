@@ -47,9 +47,9 @@ async def seed_demo(runtime: Runtime) -> Demo:
     return Demo(route_key=route_key, api_key=api_key)
 
 
-def handbook(runtime: Runtime) -> list[Path]:
-    """The knowledge files that come with the demo's bot."""
-    bot = runtime.bots[DEMO_BOT]
+def handbook(runtime: Runtime, name: str | None = None) -> list[Path]:
+    """The knowledge files that come with a bot; with the demo's when none is named."""
+    bot = runtime.bots[name or DEMO_BOT]
     if bot.folder is None or bot.knowledge is None:
         return []
     return sorted((bot.folder / bot.knowledge).glob("*.md"))

@@ -1,22 +1,5 @@
 """Wait for a state with a deadline, never for a length of time."""
 
-import asyncio
-import inspect
-from collections.abc import Callable
-from typing import Any
+from core.testing.waiting import POLL_SECONDS, eventually
 
-POLL_SECONDS = 0.01
-
-
-async def eventually(check: Callable[[], Any], timeout: float = 10.0) -> Any:
-    """Call `check` until it gives something true; its last value is named when time runs out."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    while True:
-        value = check()
-        found = await value if inspect.isawaitable(value) else value
-        if found:
-            return found
-        if loop.time() >= deadline:
-            raise AssertionError(f"not within {timeout} s; the last value was {found!r}")
-        await asyncio.sleep(POLL_SECONDS)
+__all__ = ["POLL_SECONDS", "eventually"]
