@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from core.channels import Account, Address, ChannelEvent, MessageEvent, Sender, StartEvent
+from core.channels import (
+    Account,
+    ActionEvent,
+    Address,
+    ChannelEvent,
+    MessageEvent,
+    Sender,
+    StartEvent,
+)
 from core.testing.apps import TURN_SECONDS, App, quick, running_app, working
 from shared.utils.clock import utc_now
 

@@ -44,7 +44,7 @@ class App:
             settings=details,
         )
 
-    async def drain(self, timeout: float = TURN_SECONDS) -> None:
+    async def drain(self, timeout: float = TURN_SECONDS) -> None:  # noqa: ASYNC109
         """Wait until nothing is waiting to be answered or sent."""
 
         async def is_quiet() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 POLL_SECONDS = 0.01
 
 
-async def eventually(check: Callable[[], Any], timeout: float = 10.0) -> Any:
+async def eventually(check: Callable[[], Any], timeout: float = 10.0) -> Any:  # noqa: ASYNC109
     """Call `check` until it gives something true; its last value is named when time runs out."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
