@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from core.channels import (
     Account,
     ActionEvent,
@@ -25,6 +27,8 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import Conflict, NotFound
 from shared.failpoints import failpoint
 from shared.utils.ids import new_id
+
+log = structlog.get_logger(__name__)
 
 # Events that are a contact's turn; all others change standing, receipts or earlier messages.
 TURNS = (MessageEvent, CommandEvent, ActionEvent, StartEvent)
@@ -98,11 +102,20 @@ class Inbox:
             if _is_overheard(event) and not await self._is_known(event, key):
                 telemetry.EVENTS.labels(str(account.creator_id), "overheard").inc()
             elif isinstance(event, TURNS):
-                await self.accept(event, conversation_key=key)
+                await self._accept_first(event, key)
             else:
                 async with self._database.transaction(account.creator_id) as connection:
                     await apply_event(connection, event, key, account)
                 telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
+
+    async def _accept_first(self, event: ChannelEvent, key: str) -> None:
+        """What comes again under an earlier name is dropped, be it the same or not: a platform
+        that is told of a conflict only repeats itself."""
+        try:
+            await self.accept(event, conversation_key=key)
+        except Conflict:
+            log.warning("event.name_reused", channel_id=str(event.channel_id), kind=event.kind)
+            telemetry.DROPPED.labels(str(event.creator_id), "name_reused").inc()
 
     async def _is_known(self, event: ChannelEvent, key: str) -> bool:
         """Whether the bot is part of this conversation already."""
