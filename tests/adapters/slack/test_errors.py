@@ -33,7 +33,7 @@ def refusal(
         headers=headers or {},
         status_code=status,
     )
-    return SlackApiError("refused", response)
+    return SlackApiError("refused", response)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("code", sorted(errors.REVOKED))
@@ -62,8 +62,17 @@ def test_a_missing_permission(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["msg_too_long", "no_text", "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"]
-    + ["invalid_arguments", "metadata_too_large", "too_many_attachments", "a_new_one"],
+    [
+        "msg_too_long",
+        "no_text",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "msg_blocks_too_long",
+        "invalid_arguments",
+        "metadata_too_large",
+        "too_many_attachments",
+        "a_new_one",
+    ],
 )
 def test_a_message_slack_will_never_take(code: str) -> None:
     error = classify(refusal(code))
@@ -100,8 +109,13 @@ def test_limits_say_how_long_to_wait(code: str, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [({"retry-after": "30"}, 30.0), ({}, 1.0), ({"Retry-After": "soon"}, 1.0)]
-    + [({"Retry-After": "-5"}, 1.0), ({"Retry-After": "99999999"}, 3600.0)],
+    [
+        ({"retry-after": "30"}, 30.0),
+        ({}, 1.0),
+        ({"Retry-After": "soon"}, 1.0),
+        ({"Retry-After": "-5"}, 1.0),
+        ({"Retry-After": "99999999"}, 3600.0),
+    ],
 )
 def test_a_limit_is_waited_out(header: dict[str, str], seconds: float) -> None:
     assert classify(refusal("ratelimited", 429, header)).retry_after == seconds

@@ -438,8 +438,13 @@ def test_the_challenge_is_echoed() -> None:
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"{", "application/json"), (b"[" * 100_000, "application/json"), (b"\xff", FORM)]
-    + [(b"payload=%7B", FORM), (b"&".join([b"a=1"] * 500), FORM)],
+    [
+        (b"{", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b"\xff", FORM),
+        (b"payload=%7B", FORM),
+        (b"&".join([b"a=1"] * 500), FORM),
+    ],
     ids=["cut", "deep", "bytes", "payload", "fields"],
 )
 def test_a_broken_body_is_invalid_input(body: bytes, content_type: str) -> None:
