@@ -1,7 +1,7 @@
 """Slack: verify, parse, send and classify over the Web API, by webhook or by Socket Mode."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
@@ -210,7 +210,7 @@ class SlackChannel:
     def manifest(self, account: Account, public_base_url: str) -> dict[str, Any]:
         return manifest(account, public_base_url)
 
-    def listen(self, account: Account) -> AsyncIterator[InboundRequest]:
+    def listen(self, account: Account) -> AsyncGenerator[InboundRequest, None]:
         """Receive over Socket Mode for ever; see `socket.listen`."""
         api = self._clients.api(account.credentials.get("app_token"), account.api_base_url)
         return socket.listen(api, account)

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 HEARTBEAT_SECONDS = 20.0
+REST_SECONDS = 0.5  # between connections: one that closes at once must not be a busy loop
 MAX_ENVELOPE_BYTES = 4 * 2**20
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -41,6 +42,7 @@ async def listen(api: SlackClient, account: Account) -> AsyncGenerator[InboundRe
             async for request in _connection(api, url, account):
                 failures = 0
                 yield request
+            await asyncio.sleep(REST_SECONDS)
         except Exception as error:
             await _wait_out(error, failures, account)
             failures += 1
