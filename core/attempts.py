@@ -19,8 +19,7 @@ _NEXT = """
 SELECT m.id, m.channel_id, m.text, m.payload, m.status, m.error_code, m.parts_sent, m.attempts,
        v.address, h.type AS channel_type, h.status AS channel_status, h.blocked_until,
        coalesce(i.reachable, 'yes') AS reachable, s.external_id AS stream,
-       a.id AS attempt_id, coalesce(a.started_at, m.created_at) AS started_at,
-       clock_timestamp() AS now
+       a.id AS attempt_id, a.started_at, a.finished_at, clock_timestamp() AS now
 FROM app.messages m
 JOIN app.ai_conversations v ON v.creator_id = m.creator_id AND v.id = m.conversation_id
 JOIN app.channels h ON h.creator_id = m.creator_id AND h.id = m.channel_id
@@ -28,7 +27,7 @@ LEFT JOIN app.contact_identities i ON i.creator_id = m.creator_id AND i.channel_
   AND i.address = v.address ->> 'person' AND i.address = v.address ->> 'chat'
 LEFT JOIN app.reply_streams s ON s.creator_id = m.creator_id AND s.message_id = m.id
 LEFT JOIN LATERAL (
-  SELECT id, started_at FROM app.send_attempts
+  SELECT id, started_at, finished_at FROM app.send_attempts
   WHERE m.status = 'sending' AND creator_id = m.creator_id AND message_id = m.id
     AND outcome IS NULL
   ORDER BY started_at DESC LIMIT 1) a ON true
@@ -164,9 +163,19 @@ SET status = CASE WHEN times < $3 THEN 'queued' ELSE 'failed' END, attempts = ti
 FROM tried
 WHERE m.creator_id = $1 AND m.id = (SELECT message_id FROM attempt) AND m.status = 'sending'
 """
+_CLAIMED = """
+SELECT EXISTS (
+  SELECT FROM app.send_attempts
+  WHERE creator_id = $1 AND channel_id = $2 AND provider_id = ANY ($3) AND id <> $4)
+"""
+# The call is over, which says how long the platform has had for it; the outcome stays open.
 _ASKED = """
-UPDATE app.messages SET error_code = $3, attempts = attempts + 1
-WHERE creator_id = $1 AND id = $2 AND status = 'sending'
+WITH attempt AS (
+  UPDATE app.send_attempts SET finished_at = coalesce(finished_at, now()), error_code = $4
+  WHERE creator_id = $1 AND id = $3 AND outcome IS NULL RETURNING id
+)
+UPDATE app.messages SET error_code = $4, attempts = attempts + 1
+WHERE creator_id = $1 AND id = $2 AND status = 'sending' AND EXISTS (SELECT FROM attempt)
 """
 _ALL_OUT = """
 UPDATE app.messages SET status = 'sent', error_code = NULL, sent_at = coalesce(sent_at, now())
@@ -181,6 +190,14 @@ class EarlyReceipt:
     provider_id: str
     state: str
     error_code: str | None
+
+
+async def is_claimed(
+    connection: PgConnection, delivery: Delivery, creator_id: UUID, provider_ids: Sequence[str]
+) -> bool:
+    """Whether another attempt has one of these names: of two like texts, that is the other one."""
+    where = (creator_id, delivery.channel_id, list(provider_ids), delivery.attempt_id)
+    return bool(await connection.fetchval(_CLAIMED, *where))
 
 
 async def next_row(connection: PgConnection, lease: Lease) -> Any:
@@ -290,9 +307,11 @@ async def unsent(connection: PgConnection, creator_id: UUID, attempt_id: UUID) -
     await connection.execute(_UNSENT, creator_id, attempt_id, MAX_ATTEMPTS)
 
 
-async def asked(connection: PgConnection, creator_id: UUID, message_id: UUID, code: str) -> None:
-    """Its outcome was asked for in vain once more; `code` says why."""
-    await connection.execute(_ASKED, creator_id, message_id, code)
+async def ask_later(
+    connection: PgConnection, creator_id: UUID, delivery: Delivery, code: str
+) -> None:
+    """Nobody knows its outcome yet; `code` says why. The platform is asked, or asked again."""
+    await connection.execute(_ASKED, creator_id, delivery.message_id, delivery.attempt_id, code)
 
 
 async def all_out(connection: PgConnection, creator_id: UUID, message_id: UUID) -> None:

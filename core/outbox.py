@@ -18,6 +18,7 @@ from shared.errors import (
     ChannelError,
     MessageRejected,
     NetworkError,
+    OutcomeUnknown,
     RateLimited,
     SecretError,
     Unavailable,
@@ -179,6 +180,12 @@ class Outbox:
 
     # --- one part whose outcome nobody knows
 
+    async def _is_claimed(self, lease: Lease, delivery: Delivery, names: tuple[str, ...]) -> bool:
+        if not names:
+            return False
+        async with self._database.transaction(lease.creator_id) as connection:
+            return await attempts.is_claimed(connection, delivery, lease.creator_id, names)
+
     async def _reconcile(self, lease: Lease, envelope: Envelope, hold: Hold) -> Delivery | None:
         """Ask the platform what became of it. The conversation waits: its order is kept."""
         delivery, since = envelope.delivery, envelope.delivery.begun_at
@@ -188,10 +195,13 @@ class Outbox:
                 raise LeaseLost
             with telemetry.span("outbox.reconcile", message_id=delivery.message_id):
                 found = await sending.find(envelope, since, self._settings.send_seconds)
+            names = found.external_ids if found else ()
+            if await insist(lambda: self._is_claimed(lease, delivery, names)):
+                raise OutcomeUnknown("What was found is another message of the same text.")
         except ChannelError as error:
             refusal = error
             return await insist(lambda: self._settler.unanswered(lease, envelope, refusal))
         if found is None:
-            return await insist(lambda: self._settler.unsent(lease, delivery))
+            return await insist(lambda: self._settler.not_found(lease, delivery))
         result = found
         return await insist(lambda: self._settler.sent(lease, envelope, result))
