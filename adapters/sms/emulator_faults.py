@@ -38,18 +38,24 @@ WALKS: dict[str, tuple[str, ...]] = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """The next `times` calls of `method` (to the number `chat`, if given) go wrong."""
+    """After `skip` of them, the next `times` calls of `method` (to `chat`, if given) go wrong."""
 
     kind: FaultKind
     method: str = "messages.create"
     times: int = 1
+    skip: int = 0
     chat: str | None = None
     seconds: float = 1
     status: int = 502
     code: int = 30003
+    silent: bool = False  # no status callback tells of a message that was accepted all the same
 
     def hits(self, method: str, chat: str) -> bool:
-        return self.times > 0 and self.method == method and self.chat in (None, chat)
+        is_meant = self.times > 0 and self.method == method and self.chat in (None, chat)
+        if is_meant and self.skip:
+            self.skip -= 1
+            return False
+        return is_meant
 
 
 class Dropped(Exception):

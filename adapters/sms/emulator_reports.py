@@ -63,7 +63,7 @@ class Reports(People):
             if fault and status in ("failed", "undelivered"):
                 text.error_code = fault.code
             self.account.revision += 1
-            if text.callback:
+            if text.callback and not (fault and fault.silent):
                 await self._call_back(text.callback, self._receipt(text, status))
 
     def _receipt(self, text: Text, status: str) -> Json:
