@@ -68,6 +68,13 @@ class Narrates(Protocol):
 
 
 @runtime_checkable
+class CatchesUp(Protocol):
+    """An optional ability: fetch what was said since, where nothing is pushed to people."""
+
+    async def catch_up(self) -> None: ...
+
+
+@runtime_checkable
 class Emulator(Protocol):
     """An ASGI application; one account with the credentials below exists from the start."""
 
