@@ -16,6 +16,7 @@ from core.dialogue.router import Router
 from core.inbox import Inbox
 from core.installations import StoredInstallations
 from core.knowledge import Knowledge
+from core.linking import Linking
 from core.live import LiveBus
 from core.loader import load_bots, load_channels
 from core.models import Models, open_models
@@ -144,7 +145,13 @@ def _assemble(
             database=database,
             accounts=accounts,
             channels=channels,
-            router=Router(database=database, bots=bots, answering=answering),
+            router=Router(
+                database=database,
+                bots=bots,
+                channels=channels,
+                answering=answering,
+                linking=Linking(database=database, limiter=limiter, keys=keys),
+            ),
             live=live,
             streams=Means(database=database, limiter=limiter, pace=pace),
             settings=settings.worker,

@@ -7,18 +7,19 @@ import enum
 import types
 import typing
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from core.dialogue.choosing import by_number
 from shared.messages import Choice, Message
 
 SKIP = "skip"
 MAX_DIGITS = 18  # a longer whole number fits neither 64 bits nor the column it is kept in
 YES_NO = (("Yes", "yes"), ("No", "no"))
-# Written numbers are how people pick from a list they can't tap.
-NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = (int, float, Decimal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +62,24 @@ def question(model: type[BaseModel], state: FormState, reason: str = "") -> Mess
     asked = info.title or state.field.replace("_", " ").capitalize() + "?"
     lines = [reason] if reason else []
     lines.append(asked if not info.description else f"{asked}\n\n_{info.description}_")
-    choices = list(options(info) or suggestions(info))
-    if not info.is_required():
-        choices.append(("Skip", SKIP))
-    return Message(
-        text="\n\n".join(lines),
-        choices=tuple(Choice(label=label, value=value) for label, value in choices),
-    )
+    return Message(text="\n\n".join(lines), choices=_choices(info))
 
 
-def take(model: type[BaseModel], state: FormState, text: str) -> Step:
-    """Read an answer: the next question, the same one with a reason, or the finished form."""
+def offers(model: type[BaseModel], state: FormState, text: str) -> bool:
+    """Whether the field being asked has a choice with exactly this label."""
+    labels = (choice.label.lower() for choice in _choices(model.model_fields[state.field]))
+    return text.strip().lower() in labels
+
+
+def take(model: type[BaseModel], state: FormState, text: str, *, numbered: bool = False) -> Step:
+    """Read an answer: the next question, the same one with a reason, or the finished form.
+
+    `numbered`: the choices were shown as a list with numbers, which then stand for them.
+    """
     info = model.model_fields[state.field]
-    if text.strip().lower() == SKIP and not info.is_required():
+    value = _pick(info, text.strip(), numbered)
+    if value.lower() == SKIP and not info.is_required():
         return _advance(model, state, {})
-    value = _pick(info, text.strip())
     if _plain(info.annotation) is int and len(text.strip()) > MAX_DIGITS:
         return Step(state=state, reason="That number is too long.")
     reason = _objection(model, {**state.answers, state.field: value}, state.field)
@@ -122,21 +126,24 @@ def _advance(model: type[BaseModel], state: FormState, answer: dict[str, Any]) -
         return Step(state=state, reason=_explain(str(error.errors()[0]["msg"]), info))
 
 
-def _pick(info: FieldInfo, text: str) -> Any:
-    """Map "2", "two", a label in any case, or plain text to the field's value."""
-    choices = options(info)
+def _choices(info: FieldInfo) -> tuple[Choice, ...]:
+    shown = list(options(info) or suggestions(info))
+    if not info.is_required():
+        shown.append(("Skip", SKIP))
+    return tuple(Choice(label=label, value=value) for label, value in shown)
+
+
+def _pick(info: FieldInfo, text: str, numbered: bool) -> str:
+    """Map "2", "two" or a label in any case to the choice's value; other text stays as it is."""
+    choices = _choices(info)
     lowered = text.lower().rstrip(".)")
-    if not choices:
-        return text
-    values = [value for _, value in choices]
-    for value in values:
-        if lowered == value.lower():
-            return value
-    if lowered in NUMBER_WORDS[: len(values)]:
-        return values[NUMBER_WORDS.index(lowered)]
-    # Python refuses to read numbers of thousands of digits.
-    if lowered.isdecimal() and len(lowered) <= 3 and 1 <= int(lowered) <= len(values):
-        return values[int(lowered) - 1]
+    for choice in choices:
+        if lowered in (choice.label.lower(), choice.value.lower()):
+            return choice.value
+    # A number that is typed into a typed field is itself, unless numbers were offered there.
+    if options(info) or (numbered and _plain(info.annotation) not in NUMBERS):
+        picked = by_number(text, choices)
+        return picked.value if picked else text
     return text
 
 

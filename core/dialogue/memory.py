@@ -1,5 +1,6 @@
 """What a turn knows and what it leaves behind: recall before thinking, record after it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -7,13 +8,21 @@ from uuid import UUID
 
 from core import leases
 from core.bots import Post
+from core.channels import Sender
+from core.contacts import introduce
 from core.dialogue import posts, records
+from core.dialogue.choosing import Offer
 from core.leases import Lease, LeaseLost
-from shared.database import PgConnection
-from shared.messages import Message
+from shared.database import PgConnection, Record
+from shared.messages import Choice, Message
 from shared.utils.ids import derived_id
+from shared.utils.merge import rebased
+
+Effect = Callable[[PgConnection], Awaitable[None]]
+"""A change that a command makes when its turn is committed, in the same transaction."""
 
 HISTORY_MESSAGES = 8
+OFFER_HOURS = 12  # how long a number is read back as a choice
 USAGE_SHARDS = 16  # one busy creator's turns don't queue on one counter row
 
 
@@ -37,6 +46,9 @@ class Work:
     text: str
     payload: dict[str, Any]
     address: dict[str, Any]
+    person: str | None  # who wrote, as the channel names them
+    opted_out: bool
+    introduced: bool
     starts: int
     failures: int
     contact_name: str
@@ -45,6 +57,7 @@ class Work:
     memory: dict[str, Any]
     session: dict[str, Any]
     history: tuple[Utterance, ...] = ()
+    offer: Offer | None = None  # choices that a written number or label picks from
 
 
 @dataclass(kw_only=True)
@@ -53,6 +66,9 @@ class Thought:
 
     replies: list[Message] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    asked_channel: bool = False  # whether the platform was asked about the contact
+    introduction: Sender | None = None
     bot: str = ""  # whose records `kept` are
     kept: dict[tuple[str, str], Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
@@ -75,16 +91,22 @@ WITH next AS (
   WHERE creator_id = $1 AND id = (SELECT id FROM next)
   RETURNING id, channel_id, contact_id, seq, kind, text, payload, starts, failures
 )
-SELECT b.*, v.address, c.name, c.locale, c.timezone, c.memory, coalesce(s.state, '{}') AS session
+SELECT b.*, v.address, c.name, c.locale, c.timezone, c.memory, coalesce(s.state, '{}') AS session,
+  coalesce(b.payload ->> 'person', v.address ->> 'person') AS person,
+  i.opted_out_at IS NOT NULL AS opted_out, c.introduced_at IS NOT NULL AS introduced
 FROM begun b
 JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
 LEFT JOIN app.user_sessions s ON s.creator_id = $1 AND s.conversation_id = $2
+LEFT JOIN app.contact_identities i ON i.creator_id = $1 AND i.channel_id = b.channel_id
+  AND i.address = coalesce(b.payload ->> 'person', v.address ->> 'person')
 """
 _HISTORY = """
-SELECT author, text FROM app.messages
-WHERE creator_id = $1 AND conversation_id = $2
-  AND seq < $3 AND seq >= $3 - $4::bigint AND text <> ''
+SELECT author, text, direction,
+  CASE WHEN direction = 'out' AND status NOT IN ('failed', 'undelivered', 'canceled')
+    AND created_at > now() - make_interval(hours => $5) THEN payload -> 'choices' END AS choices
+FROM app.messages
+WHERE creator_id = $1 AND conversation_id = $2 AND seq < $3 AND seq >= $3 - $4::bigint
 ORDER BY seq
 """
 _FENCE = """
@@ -123,6 +145,12 @@ INSERT INTO app.user_sessions (creator_id, conversation_id, state, version) VALU
 ON CONFLICT (creator_id, conversation_id)
   DO UPDATE SET state = excluded.state, version = user_sessions.version + 1, updated_at = now()
 """
+# One person may talk on two channels at once: what changed since this turn began is kept.
+_MEMORY_AS_READ = """
+UPDATE app.contacts SET memory = $3, updated_at = now()
+WHERE creator_id = $1 AND id = $2 AND memory = $4 RETURNING true
+"""
+_MEMORY_NOW = "SELECT memory FROM app.contacts WHERE creator_id = $1 AND id = $2 FOR UPDATE"
 _MEMORY = """
 UPDATE app.contacts SET memory = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
 """
@@ -143,7 +171,12 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         await leases.release(connection, lease)
         return None
     history = await connection.fetch(
-        _HISTORY, lease.creator_id, lease.conversation_id, row["seq"], HISTORY_MESSAGES
+        _HISTORY,
+        lease.creator_id,
+        lease.conversation_id,
+        row["seq"],
+        HISTORY_MESSAGES,
+        OFFER_HOURS,
     )
     return Work(
         message_id=row["id"],
@@ -154,6 +187,9 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         text=row["text"],
         payload=row["payload"],
         address=row["address"],
+        person=row["person"],
+        opted_out=row["opted_out"],
+        introduced=row["introduced"],
         starts=row["starts"],
         failures=row["failures"],
         contact_name=row["name"],
@@ -161,8 +197,20 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         timezone=row["timezone"],
         memory=row["memory"],
         session=row["session"],
-        history=tuple(Utterance(author=h["author"], text=h["text"]) for h in history),
+        history=tuple(Utterance(author=h["author"], text=h["text"]) for h in history if h["text"]),
+        offer=_offer(history),
     )
+
+
+def _offer(history: list[Record]) -> Offer | None:
+    """The choices offered last, unless the person has said something since."""
+    for row in reversed(history):
+        if row["direction"] == "in":
+            return None
+        if row["choices"]:
+            choices = tuple(Choice.model_validate(choice) for choice in row["choices"])
+            return Offer(text=row["text"], choices=choices)
+    return None
 
 
 async def record(
@@ -238,14 +286,29 @@ async def _write_state(
     if thought.session != work.session:
         await connection.execute(_SESSION, lease.creator_id, lease.conversation_id, thought.session)
     if thought.memory != work.memory:
-        await connection.execute(_MEMORY, lease.creator_id, work.contact_id, thought.memory)
+        await _write_memory(connection, lease.creator_id, work, thought.memory)
+
+
+async def _write_memory(
+    connection: PgConnection, creator_id: UUID, work: Work, memory: dict[str, Any]
+) -> None:
+    contact = (creator_id, work.contact_id)
+    if await connection.fetchval(_MEMORY_AS_READ, *contact, memory, work.memory):
+        return
+    newer = await connection.fetchval(_MEMORY_NOW, *contact)
+    if newer is not None:
+        await connection.execute(_MEMORY, *contact, rebased(work.memory, memory, newer))
 
 
 async def _write_elsewhere(
     connection: PgConnection, lease: Lease, work: Work, thought: Thought, push: bool
 ) -> None:
+    creator_id = lease.creator_id
+    if thought.asked_channel:
+        await introduce(connection, creator_id, work.contact_id, thought.introduction)
+    for effect in thought.effects:
+        await effect(connection)
     if thought.kept:
-        creator_id = lease.creator_id
         await records.keep(connection, creator_id, thought.bot, work.contact_id, thought.kept)
     if thought.posts:
         author = posts.Author(

@@ -1,47 +1,62 @@
-"""Decide what a message is, form answer, command, choice, pattern or question, and run it."""
+"""Turn one message into a Thought: give the bot its turn, and gather what came of it."""
 
+import asyncio
 import copy
 import re
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
 from uuid import UUID
 
 from core.accounts import ChannelRecord
-from core.bots import Bot, Handler, InboundAttachment, Place, Records, Turn
+from core.bots import Bot, InboundAttachment, Place, Records, Turn
+from core.channels import ChannelAdapter, Introduces, Sender
+from core.contacts import locale_of, timezone_of
 from core.dialogue import forms, records
 from core.dialogue.answering import Answering, Spoken
+from core.dialogue.choosing import is_numbered
+from core.dialogue.commands import Commands
+from core.dialogue.dispatch import Hearing, run
 from core.dialogue.memory import Thought, Work
 from core.dialogue.reply_stream import ReplyStream
 from core.leases import Lease
+from core.linking import Linking
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
 from shared.markdown import escape
 from shared.messages import Message
 from shared.utils.text import clean_text, is_blank
 
-_COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 # How a channel whose buttons carry few bytes names a choice: its message, and which of them.
 _CHOICE = re.compile(r"^choice:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([0-9]{1,3})$")
-# Buttons can be forged: only choices offered in this very conversation count.
+# Buttons can be forged: only choices offered in this very conversation count, or posted here.
 _OFFERED = """
-SELECT payload -> 'choices' FROM app.messages
-WHERE creator_id = $1 AND conversation_id = $2 AND id = $3 AND direction = 'out'
+SELECT m.payload -> 'choices' FROM app.messages m
+JOIN app.ai_conversations o ON o.creator_id = $1 AND o.id = m.conversation_id
+JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
+WHERE m.creator_id = $1 AND m.id = $3 AND m.direction = 'out'
+  AND (o.id = v.id OR m.kind = 'post' AND o.channel_id = v.channel_id
+       AND o.address ->> 'chat' = v.address ->> 'chat')
 """
-
-ONLY_TEXT = "I can only read text so far. Could you write it in words?"
-CANCELLED = "All right, I've put that aside."
-NOTHING_TO_CANCEL = "There is nothing to cancel."
+INTRODUCTION_SECONDS = 2.0
 
 
 class Router:
     """Turns one message into a Thought by the bot's declaration."""
 
     def __init__(
-        self, *, database: DatabaseManager, bots: Mapping[str, Bot], answering: Answering
+        self,
+        *,
+        database: DatabaseManager,
+        bots: Mapping[str, Bot],
+        channels: Mapping[str, ChannelAdapter],
+        answering: Answering,
+        linking: Linking,
     ) -> None:
         self._database = database
         self._bots = bots
+        self._channels = channels
         self._answering = answering
+        self._commands = Commands(linking)
 
     async def think(
         self,
@@ -54,25 +69,40 @@ class Router:
         bot = self._bots.get(record.bot)
         if bot is None:
             raise ConfigurationError(f"the bot {record.bot!r} is not installed")
-        turn = self._turn(lease, work, record)
-        session = copy.deepcopy(work.session)
+        adapter = self._channels[record.account.type]
+        introduction = await _introduction(work, record, adapter)
+        heard = Hearing(
+            creator_id=lease.creator_id,
+            bot=bot,
+            work=work,
+            turn=self._turn(lease, work, record, introduction),
+            session=copy.deepcopy(work.session),
+            builtin=self._commands,
+            is_numbered=work.offer is not None and is_numbered(work.offer, adapter.capabilities),
+        )
         if work.kind == "action":
-            turn.text = await self._resolve_choice(lease, work.text)
-        await _run(bot, work, turn, session)
-        return await self._conclude(lease, work, record, turn, session, stream)
+            heard.turn.text = await self._resolve_choice(lease, work.text)
+        await run(heard)
+        thought = await self._conclude(lease, heard, record, stream)
+        thought.asked_channel = _is_to_be_asked(work, adapter)
+        thought.introduction = introduction
+        return thought
 
-    def _turn(self, lease: Lease, work: Work, record: ChannelRecord) -> Turn:
+    def _turn(
+        self, lease: Lease, work: Work, record: ChannelRecord, introduction: Sender | None
+    ) -> Turn:
         async def read_topic(topic: str) -> Records:
             async with self._database.transaction(lease.creator_id) as connection:
                 return await records.read_topic(connection, lease.creator_id, record.bot, topic)
 
-        place = Place.model_validate(work.address)
+        told = introduction or Sender(address="")
+        place = place_of(work)
         origin = work.payload.get("origin")
         return Turn(
             text=work.text,
-            contact_name=escape(work.contact_name),
-            locale=work.locale,
-            timezone=work.timezone,
+            contact_name=escape(work.contact_name or told.name),
+            locale=work.locale or locale_of(told),
+            timezone=work.timezone or timezone_of(told),
             channel=record.account.type,
             place=place,
             origin=Place.model_validate(origin) if origin else place,
@@ -84,35 +114,27 @@ class Router:
         )
 
     async def _conclude(
-        self,
-        lease: Lease,
-        work: Work,
-        record: ChannelRecord,
-        turn: Turn,
-        session: dict[str, Any],
-        stream: ReplyStream | None,
+        self, lease: Lease, heard: Hearing, record: ChannelRecord, stream: ReplyStream | None
     ) -> Thought:
         """Gather what was said, the form's first question and the answer into one Thought."""
+        turn = heard.turn
         if turn.asked is not None:
             state = forms.begin(turn.asked)
-            session["form"] = state.dump()
+            heard.keep_form(state)
             turn.said.append(forms.question(turn.asked, state))
         spoken = Spoken()
         if turn.question is not None:
             spoken = await self._answering.answer(
-                lease,
-                work,
-                self._bots[record.bot],
-                turn.question,
-                None if turn.said else stream,
+                lease, heard.work, heard.bot, turn.question, None if turn.said else stream
             )
         return Thought(
             replies=[_storable(m) for m in (*turn.said, *spoken.messages) if _is_seen(m)],
             posts=[post for post in turn.posted if _is_seen(post.message)],
+            effects=heard.effects,
             bot=record.bot,
             kept=turn.kept,
             memory=turn.memory,
-            session=session,
+            session=heard.session,
             human_wanted=turn.human_wanted,
             rung=spoken.rung,
             model=spoken.model,
@@ -133,79 +155,26 @@ class Router:
         return str(choices[index]["value"])
 
 
-async def _run(bot: Bot, work: Work, turn: Turn, session: dict[str, Any]) -> None:
-    """Run the handler this message is for. An open form comes before patterns and questions."""
-    if command := _command_of(work, turn.text):
-        await _command(bot, turn, session, *command)
-    elif action := _action(bot, work, turn):
-        session.pop("form", None)
-        await action(turn)
-    elif not turn.text.strip():
-        turn.say(ONLY_TEXT)
-    elif model := bot.forms.get(session.get("form", {}).get("form", "")):
-        await _fill(bot, model, turn, session)
-    else:
-        await _converse(bot, turn)
+def place_of(work: Work) -> Place:
+    """Where this message's answer goes; in a room, with the person who wrote it."""
+    place = Place.model_validate(work.address)
+    return place.model_copy(update={"person": work.person}) if work.person else place
 
 
-def _command_of(work: Work, text: str) -> tuple[str, str] | None:
-    """(name, arguments) of a command, however the channel told it; opening the bot is one too."""
-    if work.kind == "start":
-        return "start", str(work.payload.get("payload", ""))
-    match = _COMMAND.match(text)
-    return (match[1].lower(), (match[2] or "").strip()) if match else None
+def _is_to_be_asked(work: Work, adapter: ChannelAdapter) -> bool:
+    return not work.introduced and work.person is not None and isinstance(adapter, Introduces)
 
 
-async def _start(bot: Bot, turn: Turn, payload: str) -> None:
-    turn.payload = payload
-    if bot.start_handler is None:
-        turn.say(bot.greeting, choices=list(bot.suggestions))
-    else:
-        await bot.start_handler(turn)
-
-
-async def _command(
-    bot: Bot, turn: Turn, session: dict[str, Any], name: str, arguments: str
-) -> None:
-    turn.arguments = arguments
-    open_form = session.pop("form", None)
-    if name == "start":
-        await _start(bot, turn, arguments)
-    elif name == "cancel":
-        turn.say(CANCELLED if open_form else NOTHING_TO_CANCEL)
-    elif name in bot.commands:
-        await bot.commands[name].handler(turn)
-    elif name == "help":
-        turn.say(help_text(bot))
-    else:
-        if open_form:
-            session["form"] = open_form  # a typing slip doesn't end a form
-        turn.say(f"I don't know `/{name}`.\n\n{help_text(bot)}")
-
-
-def _action(bot: Bot, work: Work, turn: Turn) -> Handler | None:
-    if work.kind != "action":
+async def _introduction(
+    work: Work, record: ChannelRecord, adapter: ChannelAdapter
+) -> Sender | None:
+    """What the platform tells of a contact, asked once; a turn never fails or waits for it."""
+    if not isinstance(adapter, Introduces) or not _is_to_be_asked(work, adapter):
         return None
-    name, _, turn.arguments = turn.text.partition(":")
-    return bot.actions.get(turn.text) or bot.actions.get(name)
-
-
-async def _fill(bot: Bot, model: Any, turn: Turn, session: dict[str, Any]) -> None:
-    step = forms.take(model, forms.load(model, session["form"]), turn.text)
-    if step.state is not None:
-        session["form"] = step.state.dump()
-        turn.said.append(forms.question(model, step.state, step.reason))
-    else:
-        session.pop("form")
-        await bot.form_handlers[model.__name__](turn, step.result)
-
-
-async def _converse(bot: Bot, turn: Turn) -> None:
-    for pattern in bot.patterns:
-        if pattern.regex.search(turn.text):
-            await pattern.handler(turn)
-            return
-    turn.answer()
+    with suppress(Exception):
+        async with asyncio.timeout(INTRODUCTION_SECONDS):
+            return await adapter.describe(place_of(work), record.account)
+    return None
 
 
 def _is_seen(message: Message) -> bool:
@@ -215,9 +184,3 @@ def _is_seen(message: Message) -> bool:
 def _storable(message: Message) -> Message:
     """A bot or a model may write what no database holds (NUL, half a character)."""
     return message.model_copy(update={"text": clean_text(message.text)})
-
-
-def help_text(bot: Bot) -> str:
-    """The commands a bot understands, as a list."""
-    lines = [f"- `/{c.name}` {c.help}".rstrip() for c in bot.commands.values()]
-    return "Here is what I understand:\n\n" + "\n".join([*lines, "- `/cancel` put a form aside"])

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from core.bots import Bot, Choice, Turn
 from core.dialogue.answering import REFUSAL
+from core.dialogue.dispatch import CANCELLED, NOTHING_TO_CANCEL, ONLY_TEXT
 from core.dialogue.guard import APOLOGY, MAX_FAILURES
-from core.dialogue.router import CANCELLED, NOTHING_TO_CANCEL, ONLY_TEXT
 from core.runtime import open_runtime
 from shared.settings import Settings
 from tests.apps import App, quick

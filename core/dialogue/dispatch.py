@@ -1,0 +1,193 @@
+"""Run what a message is for: a command, a picked choice, a form's answer, a pattern, a question."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from core import optout
+from core.bots import Bot, Handler, Turn
+from core.dialogue import choosing, forms
+from core.dialogue.commands import HELP, Call, Commands, resume, stop
+from core.dialogue.memory import Effect, Work
+
+_COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
+
+ONLY_TEXT = "I can only read text so far. Could you write it in words?"
+CANCELLED = "All right, I've put that aside."
+NOTHING_TO_CANCEL = "There is nothing to cancel."
+
+
+@dataclass(kw_only=True)
+class Hearing:
+    """One message on its way to its handler. `session` and `effects` are committed with it."""
+
+    creator_id: UUID
+    bot: Bot
+    work: Work
+    turn: Turn
+    session: dict[str, Any]
+    builtin: Commands
+    is_numbered: bool = False  # the choices that stand open were shown as a numbered list
+    effects: list[Effect] = field(default_factory=list)
+    is_picked: bool = False
+
+    @property
+    def call(self) -> Call:
+        return Call(
+            creator_id=self.creator_id, work=self.work, turn=self.turn, effects=self.effects
+        )
+
+    @property
+    def form(self) -> type[BaseModel] | None:
+        """The form that this person has open; in a room it is whose it is."""
+        state = self.session.get("form", {})
+        is_theirs = state.get("by") in (None, str(self.work.contact_id))
+        return self.bot.forms.get(state.get("form", "")) if is_theirs else None
+
+    def keep_form(self, state: forms.FormState) -> None:
+        whose = {} if self.turn.place.is_private else {"by": str(self.work.contact_id)}
+        self.session["form"] = state.dump() | whose
+
+
+async def run(heard: Hearing) -> None:
+    """Run the handler a message is for. An open form comes before patterns and questions."""
+    if await _directed(heard):
+        return
+    turn, form = heard.turn, heard.form
+    if not turn.text.strip():
+        turn.say(ONLY_TEXT)
+    elif form and forms.offers(form, forms.load(form, heard.session["form"]), turn.text):
+        await _fill(heard, form)
+    elif not form and _picks(heard):
+        await run(heard)
+    elif heard.work.kind == "message" and await _opts(heard):
+        return
+    elif form:
+        await _fill(heard, form)
+    else:
+        await _converse(heard.bot, turn)
+
+
+async def _directed(heard: Hearing) -> bool:
+    """Run a command or a choice's action, which a message may be by its text."""
+    if command := _command_of(heard):
+        await _command(heard, *command)
+        return True
+    if action := _action(heard):
+        heard.session.pop("form", None)
+        await action(heard.turn)
+        return True
+    return False
+
+
+def _command_of(heard: Hearing) -> tuple[str, str] | None:
+    """(name, arguments) of a command, however the channel told it; opening the bot is one too."""
+    if heard.work.kind == "start" and not heard.is_picked:
+        return "start", str(heard.work.payload.get("payload", ""))
+    match = _COMMAND.match(heard.turn.text)
+    return (match[1].lower(), (match[2] or "").strip()) if match else None
+
+
+def _action(heard: Hearing) -> Handler | None:
+    if heard.work.kind != "action" and not heard.is_picked:
+        return None
+    actions = heard.bot.actions
+    name, _, arguments = heard.turn.text.partition(":")
+    heard.turn.arguments = arguments
+    return actions.get(heard.turn.text) or actions.get(name)
+
+
+# --- commands
+
+
+async def _command(heard: Hearing, name: str, arguments: str) -> None:
+    bot, turn = heard.bot, heard.turn
+    turn.arguments = arguments
+    open_form = heard.session.pop("form", None) if heard.form else None
+    if name == "start":
+        await _start(heard, arguments)
+    elif name in bot.commands:
+        await bot.commands[name].handler(turn)
+    elif name == "cancel":
+        turn.say(CANCELLED if open_form else NOTHING_TO_CANCEL)
+    elif name == "help":
+        turn.say(help_text(bot))
+    else:
+        if open_form and name != "stop":
+            heard.session["form"] = open_form  # a typing slip or a setting doesn't end a form
+        await _builtin(heard, name)
+
+
+async def _builtin(heard: Hearing, name: str) -> None:
+    builtin = heard.builtin.by_name.get(name)
+    if builtin is not None:
+        await builtin(heard.call)
+    else:
+        heard.turn.say(f"I don't know `/{name}`.\n\n{help_text(heard.bot)}")
+
+
+async def _start(heard: Hearing, payload: str) -> None:
+    bot, turn = heard.bot, heard.turn
+    turn.payload = payload
+    if heard.work.opted_out:
+        await resume(heard.call)
+    if bot.start_handler is None:
+        turn.say(bot.greeting, choices=list(bot.suggestions))
+    else:
+        await bot.start_handler(turn)
+
+
+async def _opts(heard: Hearing) -> bool:
+    """Take a customary word as the wish to be left alone, or to be written to again."""
+    if optout.is_stop(heard.turn.text):
+        heard.session.pop("form", None)
+        await stop(heard.call)
+        return True
+    if heard.work.opted_out and optout.is_start(heard.turn.text):
+        await resume(heard.call)
+        return True
+    return False
+
+
+def help_text(bot: Bot) -> str:
+    """The commands a bot understands, as a list; those that every bot has in one line."""
+    lines = [f"- `/{c.name}` {c.help}".rstrip() for c in bot.commands.values()]
+    listed = "\n".join(lines)
+    return f"Here is what I understand:\n\n{listed}\n\n{HELP}" if lines else HELP
+
+
+# --- what is neither command nor action
+
+
+def _picks(heard: Hearing) -> bool:
+    """Take a written number or label as the choice that it names."""
+    offer = heard.work.offer
+    if heard.is_picked or heard.work.kind != "message" or offer is None:
+        return False
+    choice = choosing.pick(heard.turn.text, offer, numbered=heard.is_numbered)
+    if choice is None:
+        return False
+    heard.turn.text, heard.is_picked = choice.value, True
+    return True
+
+
+async def _fill(heard: Hearing, form: type[BaseModel]) -> None:
+    state = forms.load(form, heard.session["form"])
+    step = forms.take(form, state, heard.turn.text, numbered=heard.is_numbered)
+    if step.state is not None:
+        heard.keep_form(step.state)
+        heard.turn.said.append(forms.question(form, step.state, step.reason))
+    else:
+        heard.session.pop("form")
+        await heard.bot.form_handlers[form.__name__](heard.turn, step.result)
+
+
+async def _converse(bot: Bot, turn: Turn) -> None:
+    for pattern in bot.patterns:
+        if pattern.regex.search(turn.text):
+            await pattern.handler(turn)
+            return
+    turn.answer()
