@@ -14,6 +14,7 @@ from core.channels import (
     ReceiptEvent,
 )
 from core.installations import UNINSTALLED, revoke
+from core.optout import set_opted_out
 from core.receipts import settle
 from shared.database import PgConnection
 
@@ -22,7 +23,7 @@ RECENT_MESSAGES = 200
 
 _REACHABLE = """
 UPDATE app.contact_identities SET reachable = $4
-WHERE creator_id = $1 AND channel_id = $2 AND address = $3
+WHERE creator_id = $1 AND channel_id = $2 AND address = $3 AND reachable <> 'opted_out'
 """
 _MOVE = """
 UPDATE app.ai_conversations
@@ -72,8 +73,8 @@ async def apply_event(
         case MembershipEvent(change="uninstalled"):
             await revoke(connection, account, event.address.space, UNINSTALLED)
         case OptEvent(choice="out" | "in"):
-            state = "opted_out" if event.choice == "out" else "yes"
-            await set_reachable(connection, *where, event.sender.address, state)
+            person, out = event.sender.address, event.choice == "out"
+            await set_opted_out(connection, *where, person, out=out, by="platform")
         case ConversationMigrated():
             await move(connection, *where, key, event.new_chat)
         case MessageEdited():
@@ -90,8 +91,11 @@ async def apply_event(
 async def set_reachable(
     connection: PgConnection, creator_id: UUID, channel_id: UUID, address: str, state: str
 ) -> None:
-    """Remember whether this person can be written to on this channel."""
-    await connection.execute(_REACHABLE, creator_id, channel_id, address, state)
+    """Remember whether this person can be written to; only they end an opt-out."""
+    if state == "opted_out":
+        await set_opted_out(connection, creator_id, channel_id, address, out=True, by="platform")
+    else:
+        await connection.execute(_REACHABLE, creator_id, channel_id, address, state)
 
 
 async def move(
