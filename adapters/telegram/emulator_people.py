@@ -168,14 +168,16 @@ class People:
 
     async def writes(self, place: str, text: str, *, thread: str | None = None) -> None:
         """Write in the private chat; Telegram has no threads there. Raises LookupError."""
-        await self.says(text, chat=int(place), name=self._person(place))
+        person = self._person(place)
+        await self.says(text, chat=int(place), name=person)
 
     async def presses(self, place: str, bubble: str, value: str) -> None:
         """Tap the button of this message that carries `value`. Raises LookupError without it."""
+        person = self._person(place)
         for sent in self.bot.sent:
             is_meant = (sent.chat, str(sent.message_id)) == (place, bubble)
             if is_meant and value in sent.buttons.values():
-                await self._tap(sent, value, int(place), self._person(place))
+                await self._tap(sent, value, int(place), person)
                 return
         raise LookupError("no such button in this chat")
 

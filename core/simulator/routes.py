@@ -15,7 +15,7 @@ from core.api.events import HELLO, PING, PING_SECONDS, EventResponse
 from core.api.pages import content_policy, file_response
 from core.api.streams import StreamSlots
 from core.api.strict import Body, StrictRoute
-from core.emulators import Bubble, Narrates, Place
+from core.emulators import Bubble, Emulator, Narrates, Place
 from core.simulator.mounts import PREFIX, Mounts, WebhookTap
 from core.simulator.stage import Stage
 from shared.errors import AppError, Forbidden, InvalidInput, NotFound
@@ -145,9 +145,7 @@ async def read_stage(stage: StageDep) -> StageShown:
 async def read_view(
     stage: StageDep, name: str, place: Annotated[str, Query(max_length=200)]
 ) -> View:
-    emulator = stage.pane(name).emulator
-    if place not in {known.id for known in emulator.places()}:
-        raise NotFound("there is no such place")
+    emulator = _emulator_at(stage, name, place)
     return View(
         is_typing=emulator.is_typing(place),
         status=emulator.status(place) if isinstance(emulator, Narrates) else "",
@@ -192,18 +190,26 @@ async def _changes(stage: Stage, slots: StreamSlots) -> AsyncIterator[bytes]:
 async def write(stage: StageDep, name: str, body: Writing) -> None:
     if is_blank(body.text):
         raise InvalidInput("the message is empty", code="empty_text")
-    emulator = stage.pane(name).emulator
+    emulator = _emulator_at(stage, name, body.place)
     await _act(emulator.writes(body.place, body.text, thread=body.thread))
 
 
 @router.post("/api/panes/{name}/presses", status_code=204, dependencies=own_page)
 async def press(stage: StageDep, name: str, body: Press) -> None:
-    await _act(stage.pane(name).emulator.presses(body.place, body.bubble, body.value))
+    emulator = _emulator_at(stage, name, body.place)
+    await _act(emulator.presses(body.place, body.bubble, body.value))
 
 
 @router.patch("/api/bot", status_code=204, dependencies=own_page)
 async def change_bot(stage: StageDep, body: BotChange) -> None:
     await stage.set_bot(body.pane, body.bot)
+
+
+def _emulator_at(stage: Stage, name: str, place: str) -> Emulator:
+    emulator = stage.pane(name).emulator
+    if place not in {known.id for known in emulator.places()}:
+        raise NotFound("there is no such place")
+    return emulator
 
 
 async def _act(act: Coroutine[Any, Any, None]) -> None:
