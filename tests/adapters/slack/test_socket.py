@@ -15,7 +15,9 @@ from adapters.slack import socket
 from adapters.slack.channel import SlackChannel
 from core.channels import Account, ActionEvent, ChannelEvent, CommandEvent, MessageEvent
 from shared.errors import AuthRevoked, ChannelError
+from shared.settings import Settings
 from tests.adapters.slack.accounts import CREDENTIALS, TEAM, account_at, happening, message
+from tests.apps import running_app
 from tests.waiting import eventually
 
 APP_TOKEN = "xapp-1-A0EMULATED-abc"
@@ -31,6 +33,7 @@ class SocketServer:
     acknowledged: list[str] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     refusals: list[web.Response] = field(default_factory=list)
+    posted: list[dict[str, Any]] = field(default_factory=list)
 
     async def open(self, request: web.Request) -> web.Response:
         self.tokens.append(request.headers.get("Authorization", ""))
@@ -48,8 +51,12 @@ class SocketServer:
                 self.acknowledged.append(json.loads(received.data)["envelope_id"])
         return connection
 
+    async def post(self, request: web.Request) -> web.Response:
+        self.posted.append(await request.json())
+        return web.json_response({"ok": True, "channel": "D07ADACOACH", "ts": "1780000009.000100"})
+
     async def sends(self, kind: str, payload: Any, envelope_id: str = "e1", **more: Any) -> None:
-        connection = await eventually(lambda: self.sockets and self.sockets[-1])
+        connection = await eventually(lambda: self.sockets and self.sockets[-1], timeout=30)
         envelope = {"type": kind, "envelope_id": envelope_id, "payload": payload}
         await connection.send_json(envelope | {"accepts_response_payload": False} | more)
 
@@ -59,6 +66,7 @@ async def server() -> AsyncIterator[SocketServer]:
     server = SocketServer()
     app = web.Application()
     app.router.add_post("/api/apps.connections.open", server.open)
+    app.router.add_post("/api/chat.postMessage", server.post)
     app.router.add_get("/link", server.link)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
@@ -206,3 +214,19 @@ async def test_socket_mode_switched_off_is_a_clear_error(
     with pytest.raises(ChannelError, match="Socket Mode") as refused:
         await first
     assert (refused.value.detail_code, refused.value.scope) == ("slack_socket_mode_off", "channel")
+
+
+async def test_a_worker_listens_and_answers(server: SocketServer, settings: Settings) -> None:
+    async with running_app(settings) as app:
+        await app.add_channel(
+            "slack",
+            credentials=CREDENTIALS | {"app_token": APP_TOKEN},
+            api_base_url=f"http://{server.address}/api/",
+            mode="socket",
+        )
+        await server.sends("events_api", said("/help"))
+        await eventually(lambda: server.posted, timeout=30)
+
+        assert "Here is what I understand" in server.posted[0]["text"]
+        await eventually(lambda: server.acknowledged == ["e1"])
+        await app.runtime.channels["slack"].close()
