@@ -70,19 +70,24 @@ def _element(rich: RichText, kind: str, start: int, end: int) -> Block | None:
 
 def _runs(rich: RichText, start: int, end: int, *, plain: bool) -> Iterator[Block]:
     """The text between two edges of marks, with the styles that hold all over it."""
-    inline = [mark for mark in rich.marks if mark.kind == "link" or mark.kind in _STYLES]
-    inline = [mark for mark in inline if mark.start < end and mark.end > start]
-    edges = {start, end}
-    for mark in inline:
-        edges |= {max(mark.start, start), min(mark.end, end)}
-    for left, right in pairwise(sorted(edges)):
+    inline = [mark for mark in rich.marks if _is_inline(mark) and _meets(mark, start, end)]
+    edges = {edge for mark in inline for edge in (max(mark.start, start), min(mark.end, end))}
+    for left, right in pairwise(sorted(edges | {start, end})):
         over = [mark for mark in inline if mark.start <= left and mark.end >= right]
         yield _run(rich.text[left:right], over, plain=plain)
 
 
+def _is_inline(mark: Mark) -> bool:
+    return mark.kind == "link" or mark.kind in _STYLES
+
+
+def _meets(mark: Mark, start: int, end: int) -> bool:
+    return mark.start < end and mark.end > start
+
+
 def _run(text: str, over: Sequence[Mark], *, plain: bool) -> Block:
     url = next((mark.value for mark in over if mark.kind == "link"), None)
-    run: Block = {"type": "link", "url": url, "text": text} if url else {"type": "text"}
+    run: Block = {"type": "link", "url": url} if url else {"type": "text"}
     run["text"] = text
     style = {mark.kind: True for mark in over if mark.kind in _STYLES}
     if style and not plain:

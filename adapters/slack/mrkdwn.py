@@ -122,12 +122,15 @@ def _can_show(mark: Mark, text: str) -> bool:
         return False  # has a sign on each line instead
     if mark.kind == "pre":
         return "```" not in inner
-    if mark.kind == "link":
-        return "\n" not in inner and "|" not in inner and bool(inner.strip())
-    sign = "`" if mark.kind == "code" else _SIGNS[mark.kind]
-    if sign in inner or "\n" in inner or inner != inner.strip():
+    if "\n" in inner:
         return False
-    # Inside a word the signs stay signs.
+    if mark.kind == "link":
+        return "|" not in inner and bool(inner.strip())
+    return _signs(mark)[0] not in inner and inner == inner.strip() and _is_whole(mark, text)
+
+
+def _is_whole(mark: Mark, text: str) -> bool:
+    """Inside a word, signs stay signs."""
     before, after = text[mark.start - 1 : mark.start], text[mark.end : mark.end + 1]
     return not (before.isalnum() or after.isalnum())
 
