@@ -55,7 +55,8 @@ SELECT $1, $5, $6, id, $8, $9 FROM begun RETURNING id
 # Of an attempt whose commit went unheard: nobody else ended it, and nothing was begun after it.
 _TAKE_BACK = """
 WITH attempt AS (
-  UPDATE app.send_attempts SET finished_at = now(), outcome = 'retry', error_code = 'not_begun'
+  UPDATE app.send_attempts SET finished_at = coalesce(finished_at, now()),
+      outcome = 'retry', error_code = 'not_begun'
   WHERE creator_id = $1 AND id = $2 AND (outcome IS NULL OR outcome = 'unknown')
   RETURNING message_id, started_at
 )
@@ -95,7 +96,8 @@ WHERE part = place
 _SENT = f"""
 WITH attempt AS (
   UPDATE app.send_attempts
-  SET finished_at = now(), outcome = 'sent', error_code = NULL, provider_id = $4
+  SET finished_at = coalesce(finished_at, now()),
+      outcome = 'sent', error_code = NULL, provider_id = $4
   WHERE creator_id = $1 AND id = $2
 ), early AS (
   DELETE FROM app.early_receipts
@@ -132,7 +134,8 @@ WHERE creator_id = $1 AND id = $2
 # An attempt that a receipt has settled meanwhile stays settled.
 _END = """
 WITH attempt AS (
-  UPDATE app.send_attempts SET finished_at = now(), outcome = $4, error_code = $5
+  UPDATE app.send_attempts SET finished_at = coalesce(finished_at, now()),
+      outcome = $4, error_code = $5
   WHERE creator_id = $1 AND id = $2 AND outcome IS NULL RETURNING id
 ), stream AS (
   DELETE FROM app.reply_streams
@@ -151,7 +154,8 @@ WHERE creator_id = $1 AND id = $2 AND status IN ('queued', 'sending')
 # Proved unsent: it goes again, unless that was so too often.
 _UNSENT = """
 WITH attempt AS (
-  UPDATE app.send_attempts SET finished_at = now(), outcome = 'retry', error_code = 'not_found'
+  UPDATE app.send_attempts SET finished_at = coalesce(finished_at, now()),
+      outcome = 'retry', error_code = 'not_found'
   WHERE creator_id = $1 AND id = $2 AND outcome IS NULL RETURNING message_id, part
 ), tried AS (
   SELECT count(*) AS times FROM app.send_attempts s JOIN attempt a

@@ -9,8 +9,16 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import NotFound
 from shared.utils.ids import derived_id, new_id
 
+# It goes on at the first part not known to be out; those known to be out after it stay out.
 _RESEND = """
-UPDATE app.messages SET status = 'queued', attempts = 0, error_code = NULL
+UPDATE app.messages
+SET status = 'queued', attempts = 0, error_code = NULL, parts_sent = (
+  SELECT count(*) FROM (
+    SELECT part, row_number() OVER (ORDER BY part) - 1 AS place FROM (
+      SELECT DISTINCT part FROM app.send_attempts
+      WHERE creator_id = $1 AND message_id = $2 AND outcome = 'sent'
+        AND coalesce(state, 'sent') NOT IN ('failed', 'undelivered', 'canceled')) known) run
+  WHERE part = place)
 WHERE creator_id = $1 AND id = $2 AND direction = 'out'
   AND status IN ('uncertain', 'failed', 'undelivered')
 RETURNING conversation_id
@@ -83,7 +91,10 @@ class Desk:
         return message_id
 
     async def resend(self, creator_id: UUID, message_id: UUID) -> None:
-        """Send again what is uncertain or failed, from the first part not known to be sent."""
+        """Send again what is uncertain or failed, from the first part not known to be out.
+
+        Raises NotFound for any other message.
+        """
         async with self._database.transaction(creator_id) as connection:
             conversation_id = await connection.fetchval(_RESEND, creator_id, message_id)
             if conversation_id is None:

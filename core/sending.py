@@ -44,8 +44,10 @@ class Delivery:
     expires_at: datetime | None
     # The message on the channel in which this answer grows already.
     stream: str | None
-    # Of an attempt that was begun before and whose outcome nobody knows: since when.
+    # Of an attempt that was begun before and whose outcome nobody knows: since when, and when its
+    # call was over, if its worker lived to see that.
     begun_at: datetime | None
+    over_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ def delivery_of(row: Any, attempt_id: UUID) -> Delivery:
         expires_at=expiry(payload),
         stream=row["stream"],
         begun_at=row["started_at"] if is_begun else None,
+        over_at=row["finished_at"] if is_begun else None,
     )
 
 

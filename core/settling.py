@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -31,6 +31,7 @@ from shared.utils.ids import new_id
 log = structlog.get_logger(__name__)
 
 MAX_BACKOFF_SECONDS = 300.0
+FIRST_ASK_SECONDS = 1.0
 MAX_ASK_SECONDS = 60.0
 LEAST_ASKED = 4  # also when the platform was away for longer than we ask
 
@@ -82,7 +83,7 @@ class Settler:
     async def next(self, connection: PgConnection, lease: Lease) -> Delivery | None:
         """What to do next in the caller's transaction, which holds the conversation's lock."""
         while row := await attempts.next_row(connection, lease):
-            if due_at := pause_until(row) or self._asked_from(row):
+            if due_at := pause_until(row):
                 await leases.release(connection, lease, due_at)
                 return None
             if row["status"] == "sending":
@@ -103,15 +104,6 @@ class Settler:
     def _grows(self, row: Any) -> bool:
         is_first = row["stream"] is not None and row["parts_sent"] == 0
         return is_first and isinstance(self._channels.get(row["channel_type"]), Streams)
-
-    def _asked_from(self, row: Any) -> datetime | None:
-        """From when "not found" is proof, of a send whose worker died: it may have hung for long
-        before the bytes left, and the platform may take a moment to show what it took."""
-        if row["status"] != "sending" or row["error_code"] or not self._can_ask(row):
-            return None
-        hung = timedelta(seconds=self._settings.send_seconds + self._settings.grace_seconds)
-        proof_at: datetime = row["started_at"] + hung
-        return proof_at if proof_at > row["now"] else None
 
     async def _orphaned(self, connection: PgConnection, lease: Lease, row: Any) -> None:
         """The worker died between writing ahead and settling: the part may be out or not."""
@@ -205,10 +197,20 @@ class Settler:
 
     # --- outcomes that were asked for
 
-    async def unsent(self, lease: Lease, delivery: Delivery) -> Delivery | None:
-        """The platform hasn't got it: it goes again, before all that came after it."""
+    async def not_found(self, lease: Lease, delivery: Delivery) -> Delivery | None:
+        """The platform hasn't got it: it goes again, before all that came after it.
+
+        Not before that is sure: the platform may take a moment to show what it took, and the call
+        of a worker that died may have hung for long before its bytes left.
+        """
+        hung = timedelta(seconds=self._settings.send_seconds)
+        over_at = delivery.over_at or (delivery.begun_at or utc_now()) + hung
+        proof_at = over_at + timedelta(seconds=self._settings.grace_seconds)
         async with self._database.transaction(lease.creator_id) as connection:
             await leases.fence(connection, lease)
+            if utc_now() < proof_at:
+                await leases.release(connection, lease, proof_at)
+                return None
             await attempts.unsent(connection, lease.creator_id, delivery.attempt_id)
             return await self.next(connection, lease)
 
@@ -227,7 +229,7 @@ class Settler:
                 judgement = (_UNCERTAIN.status, _UNCERTAIN.outcome)
                 await attempts.end(connection, creator_id, delivery, *judgement, code)
             else:
-                await attempts.asked(connection, creator_id, delivery.message_id, code)
+                await attempts.ask_later(connection, creator_id, delivery, code)
             return await self._go_on(connection, lease, wait)
 
     def _ask_in(self, delivery: Delivery, error: ChannelError) -> float | None:
@@ -275,8 +277,8 @@ class Settler:
         if envelope.streams and wait is not None:
             return _Judgement(status="queued", outcome="retry", wait=wait)
         if not envelope.streams and isinstance(envelope.adapter, Reconciles):
-            grace = self._settings.grace_seconds
-            return _Judgement(status="sending", outcome="unknown", wait=grace, ask_later=True)
+            soon = min(FIRST_ASK_SECONDS, self._settings.grace_seconds)
+            return _Judgement(status="sending", outcome="unknown", wait=soon, ask_later=True)
         return _UNCERTAIN
 
     def _wait(self, delivery: Delivery, error: ChannelError) -> float:
@@ -304,7 +306,7 @@ class Settler:
     ) -> None:
         creator_id, code = lease.creator_id, error.detail_code
         if judgement.ask_later:
-            await attempts.asked(connection, creator_id, delivery.message_id, code)
+            await attempts.ask_later(connection, creator_id, delivery, code)
             return
         await attempts.end(
             connection,
