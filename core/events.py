@@ -149,10 +149,14 @@ class ReceiptEvent(ChannelEvent):
 
 
 class OptEvent(ChannelEvent):
-    """A person opted in, out, or asked for help in the platform's own words."""
+    """A person opted in, out, or asked for help in the platform's own words.
+
+    `answer`: the word may also answer us ("yes"), and does unless the person had opted out there.
+    """
 
     kind = "opt"
     choice: Literal["in", "out", "help"]
+    answer: MessageEvent | None = None
 
 
 class ConversationMigrated(ChannelEvent):

@@ -15,6 +15,7 @@ from core.channels import (
     ChannelEvent,
     CommandEvent,
     MessageEvent,
+    OptEvent,
     Parsed,
     Sender,
     StartEvent,
@@ -76,6 +77,11 @@ FROM app.accepted_events e JOIN app.messages m
 WHERE e.creator_id = $1 AND e.channel_id = $2 AND e.external_id = $3
 """
 
+_IS_OUT = """
+SELECT 1 FROM app.contact_identities
+WHERE creator_id = $1 AND channel_id = $2 AND address = $3 AND reachable = 'opted_out'
+"""
+
 _RETRY = """
 WITH revived AS (
   UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL,
@@ -97,7 +103,8 @@ class Inbox:
 
     async def receive(self, account: Account, adapter: ChannelAdapter, parsed: Parsed) -> None:
         """Take every event of one webhook request; the caller answers 2xx only after this."""
-        for event in parsed.events:
+        for reported in parsed.events:
+            event = await self._read(reported)
             key = adapter.conversation(event)
             if _is_overheard(event) and not await self._is_known(event, key):
                 telemetry.EVENTS.labels(str(account.creator_id), "overheard").inc()
@@ -107,6 +114,15 @@ class Inbox:
                 async with self._database.transaction(account.creator_id) as connection:
                     await apply_event(connection, event, key, account)
                 telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
+
+    async def _read(self, event: ChannelEvent) -> ChannelEvent:
+        """The message in an opt-in that only answers us: its person had never left."""
+        if not isinstance(event, OptEvent) or event.answer is None:
+            return event
+        where = (event.creator_id, event.channel_id, event.sender.address)
+        async with self._database.transaction(event.creator_id) as connection:
+            is_out = await connection.fetchval(_IS_OUT, *where)
+        return event if is_out else event.answer
 
     async def _accept_first(self, event: ChannelEvent, key: str) -> None:
         """What comes again under an earlier name is dropped, be it the same or not: a platform

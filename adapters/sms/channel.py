@@ -47,7 +47,7 @@ class SmsChannel:
         attachments=frozenset({"image"}),
         # A long code sends one segment a second; Twilio queues what comes at once.
         # https://help.twilio.com/articles/115002943027
-        account_rate=Rate(per_second=1.0, burst=10),
+        account_rate=Rate(per_second=1.0, burst=60),
         conversation_rate=Rate(per_second=1.0, burst=10),
         ack_seconds=15.0,
     )

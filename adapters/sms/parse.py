@@ -139,13 +139,11 @@ def _inbound(
     if is_blank(text) and not attachments:
         return (Unsupported(**fields, reason="empty"),)
     message = MessageEvent(**fields, text=text, attachments=attachments, message_external_id=sid)
-    if choice is None or attachments:
+    if choice is None or (attachments and choice != "out"):
         return (message,)
-    if word in _ALSO_AN_ANSWER and not form.get("OptOutType"):
-        # Twilio subscribes again who had left, and lets everybody else's "yes" be an answer.
-        opted = OptEvent(**fields | {"external_id": f"{sid}:opt"}, choice=choice)
-        return message, opted
-    return (OptEvent(**fields, choice=choice),)
+    # Twilio subscribes again who had left, and lets everybody else's "yes" be an answer.
+    is_answer = word in _ALSO_AN_ANSWER and not form.get("OptOutType")
+    return (OptEvent(**fields, choice=choice, answer=message if is_answer else None),)
 
 
 def _attachments(form: dict[str, str]) -> tuple[InboundAttachment, ...]:

@@ -206,7 +206,13 @@ async def test_a_number_picks_a_choice(stage: Stage) -> None:
 
 
 async def test_a_yes_is_an_answer_as_long_as_nobody_left(stage: Stage) -> None:
+    stage.twilio.tells_opt_out_type = False
     assert await stage.asks("Yes") == ['You said "Yes"']
+    assert await stage.asks("STOP") == []
+
+    assert await stage.asks("Yes") == []
+    assert await stage.reachable(ADA) == "yes"
+    assert await stage.asks("yes") == ['You said "yes"']
 
 
 # --- long answers

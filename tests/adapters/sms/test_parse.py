@@ -199,14 +199,26 @@ def test_twilio_names_other_words_too(said: str, choice: str) -> None:
 
 
 def test_a_yes_may_be_an_answer_too() -> None:
-    message, opted = events_of(inbound("Yes"))
+    [opted] = events_of(inbound("Yes"))
     [named] = events_of(inbound("Yes", OptOutType="START"))
+    [unstop] = events_of(inbound("UNSTOP"))
 
-    assert isinstance(message, MessageEvent)
+    for event in (opted, named, unstop):
+        assert isinstance(event, OptEvent)
+        assert event.choice == "in"
+        assert (event.answer is not None) is (event is opted)
     assert isinstance(opted, OptEvent)
-    assert message.external_id != opted.external_id
-    assert isinstance(named, OptEvent)
-    assert opted.choice == named.choice == "in"
+    assert opted.answer is not None
+    assert opted.answer.text == "Yes"
+
+
+def test_whoever_leaves_with_a_picture_leaves() -> None:
+    form = inbound("stop", NumMedia="1", MediaUrl0="https://api.twilio.com/0")
+    [event] = events_of(form)
+    [other] = events_of(form | {"Body": "help"})
+
+    assert isinstance(event, OptEvent)
+    assert isinstance(other, MessageEvent)
 
 
 @pytest.mark.parametrize("text", ["stop it", "please stop", "STOP.", "end of day", "I need help"])
