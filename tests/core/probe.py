@@ -1,5 +1,6 @@
 """A push channel without a network: it takes every part, or raises what a test tells it to."""
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from core.channels import (
@@ -23,6 +24,9 @@ class ProbeChannel:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.errors: list[Exception] = []
+        self.errors_at: dict[int, Exception] = {}  # by the part's place in its message, once
+        # Awaited with a part that was taken, before the call returns.
+        self.before_answer: Callable[[int], Awaitable[None]] | None = None
 
     def check_account(self, account: Account) -> None:
         return
@@ -39,7 +43,11 @@ class ProbeChannel:
     async def send(self, to: Address, part: OutboundPart, account: Account) -> SendResult:
         if self.errors:
             raise self.errors.pop(0)
+        if part.index in self.errors_at:
+            raise self.errors_at.pop(part.index)
         self.sent.append(part.text.text)
+        if self.before_answer:
+            await self.before_answer(part.index)
         return SendResult(external_ids=(f"probe:{len(self.sent)}",))
 
     def classify(self, error: Exception) -> ChannelError:
