@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,20 @@ from adapters.slack.emulator import SlackEmulator
 from core.api.app import create_app
 from core.channels import Account
 from core.creators import add_creator
+from core.llm.emulator import OllamaEmulator
+from core.llm.emulator.models import CHAT_MODEL
 from core.runtime import Runtime, open_runtime
-from shared.settings import Settings
+from shared.settings import OllamaSettings, Settings
 from tests.apps import App, working
 from tests.serving import serving
 from tests.waiting import eventually
 
 BASE_URL = "http://cairn.test"
+QUESTION = "How do I start a habit that sticks?"
+NOTE = (
+    "To start a habit that sticks, tie it to something you do every day already. "
+    "A habit sticks when its first step takes less than two minutes."
+)
 _INBOUND = """
 SELECT kind, text FROM app.messages WHERE creator_id = $1 AND direction = 'in' ORDER BY created_at
 """
@@ -43,6 +51,12 @@ class Workplace:
         return {row["status"] for row in await self.app.fetch(_OUTBOUND)}
 
     @property
+    def chat_calls(self) -> list[str]:
+        prefix = "chat."
+        methods = [call.method for call in self.slack.requests]
+        return [method.removeprefix(prefix) for method in methods if method.startswith(prefix)]
+
+    @property
     def threads(self) -> list[tuple[str, str | None]]:
         """(channel, thread) of each answer."""
         return [(sent.channel, sent.message.get("thread_ts")) for sent in self.slack.sent]
@@ -54,8 +68,8 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield opened
 
 
-@pytest.fixture
-async def work(runtime: Runtime) -> AsyncIterator[Workplace]:
+@asynccontextmanager
+async def at_work(runtime: Runtime) -> AsyncIterator[Workplace]:
     created = await add_creator(runtime.database, "Test school")
     app = App(runtime=runtime, creator_id=created.id)
     slack = SlackEmulator(
@@ -70,6 +84,28 @@ async def work(runtime: Runtime) -> AsyncIterator[Workplace]:
             yield Workplace(app=app, slack=slack, account=account)
         await runtime.channels["slack"].close()
     await slack.close()
+
+
+@pytest.fixture
+async def work(runtime: Runtime) -> AsyncIterator[Workplace]:
+    async with at_work(runtime) as workplace:
+        yield workplace
+
+
+@pytest.fixture
+async def thinking(settings: Settings) -> AsyncIterator[Workplace]:
+    """Where a slow model answers."""
+    ollama = OllamaEmulator(models=(CHAT_MODEL,), token_seconds=0.05)
+    async with serving(ollama.app) as host:
+        changes = {"ollama": OllamaSettings(host=host), "public_base_url": BASE_URL}
+        async with (
+            open_runtime(settings.model_copy(update=changes)) as runtime,
+            at_work(runtime) as workplace,
+        ):
+            creator_id = workplace.app.creator_id
+            added = await runtime.knowledge.add_document(creator_id, title="Habits", text=NOTE)
+            await runtime.knowledge.ingest(creator_id, added.id)
+            yield workplace
 
 
 def status(response: httpx.Response | None) -> Any:
@@ -194,3 +230,49 @@ async def test_a_limit_is_waited_out(work: Workplace) -> None:
     first, second = work.slack.calls("chat.postMessage")
     assert second.at - first.at >= 1.0
     assert (len(work.slack.sent), await work.outcomes()) == (1, {"sent"})
+
+
+# --- answers that grow
+
+
+async def test_an_answer_in_a_thread_grows_and_ends_with_its_sources(thinking: Workplace) -> None:
+    slack = thinking.slack
+    await slack.says(QUESTION, channel="team", mention=True)
+    await thinking.app.drain()
+
+    calls = thinking.chat_calls
+    assert calls[0] == "startStream"
+    assert "appendStream" in calls
+    assert calls[-2:] == ["stopStream", "update"]
+    assert "postMessage" not in calls
+    (sent,) = slack.sent
+    assert sent.message["thread_ts"] == next(iter(slack.workspace().room("team").messages))
+    context = [block for block in sent.message["blocks"] if block["type"] == "context"]
+    assert [element["text"] for element in context[0]["elements"]] == ["[1] Habits"]
+    assert await thinking.outcomes() == {"sent"}
+
+
+async def test_an_answer_in_a_direct_message_grows_by_edits(thinking: Workplace) -> None:
+    await thinking.slack.says(QUESTION)
+    await thinking.app.drain()
+
+    calls = thinking.chat_calls
+    assert (calls[0], calls.count("postMessage"), calls[-1]) == ("postMessage", 1, "update")
+    assert calls.count("update") >= 2
+    assert len(thinking.slack.sent) == 1
+    assert await thinking.outcomes() == {"sent"}
+
+
+async def test_an_assistant_thread_shows_that_we_think(thinking: Workplace) -> None:
+    slack = thinking.slack
+    await slack.opens_assistant()
+    await thinking.app.drain()
+    _, _, direct = slack.place(None, None, None)
+    root = next(iter(direct.messages))
+    await slack.says(QUESTION, thread=root)
+    await thinking.app.drain()
+
+    assert slack.calls("assistant.threads.setStatus")
+    assert slack.calls("assistant.threads.setSuggestedPrompts")
+    assert slack.calls("chat.startStream")
+    assert {thread for _, thread in thinking.threads} == {root}
