@@ -73,18 +73,13 @@ class HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]  # the library ha
         allow_redirects: bool = False,
     ) -> Response:
         """Once, without retries. Our errors are raised outside the handlers: no cause, no URL."""
+        sent = {
+            "params": _strings(params),
+            "data": urlencode(data, doseq=True) if data else None,
+            "headers": (headers or {}) | (basic_auth(*auth) if auth else {}),
+        }
         try:
-            async with self._session().request(
-                method,
-                self.address(url),
-                params=_strings(params),
-                data=urlencode(data, doseq=True) if data else None,
-                headers=(headers or {}) | (basic_auth(*auth) if auth else {}),
-                timeout=aiohttp.ClientTimeout(total=self.timeout, connect=CONNECT_SECONDS),
-                allow_redirects=False,  # a redirected POST could be carried out twice
-            ) as response:
-                text = (await response.read()).decode(errors="replace")
-                answer = Response(response.status, text, response.headers)
+            answer = await self._exchange(method, self.address(url), sent)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure: Exception = NotSent(type(error).__name__)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
@@ -97,6 +92,17 @@ class HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]  # the library ha
                 return answer
             failure = _too_many(answer)
         raise failure
+
+    async def _exchange(self, method: str, url: str, sent: dict[str, Any]) -> Response:
+        async with self._session().request(
+            method,
+            url,
+            **sent,
+            timeout=aiohttp.ClientTimeout(total=self.timeout, connect=CONNECT_SECONDS),
+            allow_redirects=False,  # a redirected POST could be carried out twice
+        ) as response:
+            text = (await response.read()).decode(errors="replace")
+            return Response(response.status, text, response.headers)
 
     def address(self, url: str) -> str:
         """The library knows Twilio's hosts only; ours stands in for all of them."""

@@ -81,15 +81,15 @@ class EmulatedAccount:
         self.pool = number
 
     def add_number(self, number: str) -> None:
+        """A long number, or a short code."""
+        is_short = not number.startswith("+")
         self.numbers[number] = {
-            "sid": new_sid("PN"),
+            "sid": new_sid("SC" if is_short else "PN"),
             "account_sid": self.sid,
-            "phone_number": number,
+            "short_code" if is_short else "phone_number": number,
             "friendly_name": number,
             "sms_url": "",
             "sms_method": "POST",
-            "status_callback": "",
-            "capabilities": {"voice": True, "sms": True, "mms": True},
         }
 
     # --- messages
@@ -97,17 +97,8 @@ class EmulatedAccount:
     def create_message(self, params: Json, media: list[str]) -> Text:
         check_message(params, media)
         service = str(params.get("MessagingServiceSid") or "") or None
-        ours = str(params.get("From") or self.pool)
-        if service and service not in self.services:
-            raise Refusal(21701, status=404)
-        if ours not in self.numbers:
-            raise Refusal(21606, ours)
-        theirs = str(params["To"])
-        if (service or ours, theirs) in self.opted_out:
-            raise Refusal(21610)
-        callback = params.get("StatusCallback")
-        if not callback and service:
-            callback = self.services[service]["status_callback"]
+        ours, theirs = str(params.get("From") or self.pool), str(params["To"])
+        self._check_sides(service, ours, theirs)
         text = Text(
             sid=new_sid("MM" if media else "SM"),
             ours=ours,
@@ -118,11 +109,25 @@ class EmulatedAccount:
             status="accepted" if service else "queued",
             service=service,
             media=media,
-            callback=str(callback) if callback else None,
+            callback=self._callback(params, service),
             params=params,
         )
         self.add(text)
         return text
+
+    def _check_sides(self, service: str | None, ours: str, theirs: str) -> None:
+        if service and service not in self.services:
+            raise Refusal(21701, status=404)
+        if ours not in self.numbers:
+            raise Refusal(21606, ours)
+        if (service or ours, theirs) in self.opted_out:
+            raise Refusal(21610)
+
+    def _callback(self, params: Json, service: str | None) -> str | None:
+        callback = params.get("StatusCallback")
+        if not callback and service:
+            callback = self.services[service]["status_callback"]
+        return str(callback) if callback else None
 
     def add(self, text: Text) -> None:
         self.texts.append(text)
@@ -192,16 +197,15 @@ class EmulatedAccount:
     # --- numbers and services
 
     def list_numbers(self, params: Json) -> Json:
-        wanted = params.get("PhoneNumber")
-        found = [n for n in self.numbers.values() if wanted in (None, n["phone_number"])]
-        uri = f"{API}/Accounts/{self.sid}/IncomingPhoneNumbers.json"
-        return {
-            "incoming_phone_numbers": found,
-            "page": 0,
-            "page_size": 50,
-            "uri": uri,
-            "next_page_uri": None,
-        }
+        return self._numbers("incoming_phone_numbers", "phone_number", params.get("PhoneNumber"))
+
+    def list_short_codes(self, params: Json) -> Json:
+        return self._numbers("short_codes", "short_code", params.get("ShortCode"))
+
+    def _numbers(self, collection: str, kind: str, wanted: Any) -> Json:
+        ours = [number for number in self.numbers.values() if kind in number]
+        found = [number for number in ours if wanted in (None, number[kind])]
+        return {collection: found, "page": 0, "page_size": 50, "next_page_uri": None}
 
     def update_number(self, sid: str, params: Json) -> Json:
         for number in self.numbers.values():
@@ -209,7 +213,7 @@ class EmulatedAccount:
                 names = {"SmsUrl": "sms_url", "SmsMethod": "sms_method"}
                 number.update({names[k]: v for k, v in params.items() if k in names})
                 return number
-        raise not_found(f"{API}/Accounts/{self.sid}/IncomingPhoneNumbers/{sid}.json")
+        raise not_found(f"{API}/Accounts/{self.sid}/{sid}.json")
 
     def service(self, sid: str) -> Json:
         if sid not in self.services:

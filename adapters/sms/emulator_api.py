@@ -24,6 +24,8 @@ _ROUTES = tuple(
         ("GET", rf"{_ACCOUNT}/Messages/\w+/Media/(?P<sid>\w+)", "media.fetch"),
         ("GET", rf"{_ACCOUNT}/IncomingPhoneNumbers\.json", "numbers.list"),
         ("POST", rf"{_ACCOUNT}/IncomingPhoneNumbers/(?P<sid>\w+)\.json", "numbers.update"),
+        ("GET", rf"{_ACCOUNT}/SMS/ShortCodes\.json", "short_codes.list"),
+        ("POST", rf"{_ACCOUNT}/SMS/ShortCodes/(?P<sid>\w+)\.json", "short_codes.update"),
         ("GET", r"/v1/Services/(?P<sid>\w+)", "services.fetch"),
         ("POST", r"/v1/Services/(?P<sid>\w+)", "services.update"),
     )
@@ -88,6 +90,8 @@ class Api:
             "messages.fetch": lambda: account.shown(account.text(sid)),
             "numbers.list": lambda: account.list_numbers(params),
             "numbers.update": lambda: account.update_number(sid, params),
+            "short_codes.list": lambda: account.list_short_codes(params),
+            "short_codes.update": lambda: account.update_number(sid, params),
             "services.fetch": lambda: account.service(sid),
             "services.update": lambda: account.update_service(sid, params),
         }

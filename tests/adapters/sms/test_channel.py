@@ -12,6 +12,7 @@ import pytest
 
 from adapters.sms.channel import SmsChannel, callback_url
 from adapters.sms.emulator import DEFAULT_SERVICE, DEFAULT_SID, DEFAULT_TOKEN, SmsEmulator
+from adapters.sms.media import PublicOnly
 from core.channels import Account, Address, Connects, Downloads, OutboundPart, Reconciles
 from shared.errors import (
     AuthRevoked,
@@ -329,6 +330,19 @@ async def test_a_service_is_connected_as_a_whole(
     assert service["inbound_request_url"] == ""
 
 
+async def test_a_short_code_is_connected_too(
+    emulator: SmsEmulator, channel: SmsChannel, account: Account
+) -> None:
+    emulator.account.add_number("24273")
+    credentials = {**account.credentials, "from_number": "24273"}
+    await channel.connect(
+        dataclasses.replace(account, credentials=credentials), "https://cairn.example/hook"
+    )
+
+    assert emulator.account.numbers["24273"]["sms_url"] == "https://cairn.example/hook"
+    assert emulator.account.numbers[OURS]["sms_url"] == ""
+
+
 async def test_somebody_elses_webhook_is_left_alone(
     emulator: SmsEmulator, channel: SmsChannel, account: Account
 ) -> None:
@@ -412,6 +426,14 @@ async def test_a_redirect_into_our_own_network_is_refused(
             [chunk async for chunk in channel.download(f"{url}/Media/ME1", account_at(url))]
 
     assert hits[0] == "/Media/ME1"
+
+
+async def test_names_of_our_own_network_are_not_resolved() -> None:
+    resolver = PublicOnly()
+    for host in ("localhost", "127.0.0.1", "10.0.0.1", "::1"):
+        with pytest.raises(OSError, match="not a public address"):
+            await resolver.resolve(host, 443)
+    await resolver.close()
 
 
 async def test_since_is_a_moment(channel: SmsChannel, account: Account) -> None:
