@@ -117,8 +117,9 @@ class Engine:
             return apology(work)
         adapter = self._channels[record.account.type]
         presence = Presence(
+            database=self._database,
             live=self._live,
-            conversation_id=lease.conversation_id,
+            lease=lease,
             work=work,
             record=record,
             adapter=adapter,

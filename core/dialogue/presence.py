@@ -7,14 +7,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from uuid import UUID
 
 from core.accounts import ChannelRecord
 from core.channels import AcknowledgesActions, Address, ChannelAdapter, Types
+from core.dialogue import stream_rows
 from core.dialogue.memory import Work
+from core.leases import Lease
 from core.live import LiveBus
+from shared.database import DatabaseManager
 from shared.errors import ChannelError, RateLimited
 
+# Whoever is answered sooner needs no sign, and the platform no call.
+DELAY_SECONDS = 0.3
 RENEWAL = 0.8  # of the time one signal lasts
 CALL_SECONDS = 5.0
 END_SECONDS = 1.0
@@ -25,8 +29,9 @@ ACK_SECONDS = 10.0
 class Presence:
     """One turn's signs of life on its channel."""
 
+    database: DatabaseManager
     live: LiveBus
-    conversation_id: UUID
+    lease: Lease
     work: Work
     record: ChannelRecord
     adapter: ChannelAdapter
@@ -48,16 +53,17 @@ class Presence:
 
     async def _show_typing(self, ended: asyncio.Event) -> None:
         lasts = self.adapter.capabilities.typing_seconds
+        pause = DELAY_SECONDS if isinstance(self.adapter, Types) else 0.0
         with suppress(Exception):
-            while lasts and not ended.is_set():
+            while lasts and not await _is_set_within(ended, pause):
                 pause = await self._signal(lasts * RENEWAL)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), pause)
 
     async def _signal(self, pause: float) -> float:
         """Signal once; in how many seconds to do so again. Raises when it is not worth trying."""
         if not isinstance(self.adapter, Types):
             await self._publish(on=True)
+            return pause
+        if not await stream_rows.may_call(self.database, self.lease):
             return pause
         try:
             async with asyncio.timeout(CALL_SECONDS):
@@ -70,8 +76,8 @@ class Presence:
         return pause
 
     async def _publish(self, *, on: bool) -> None:
-        creator_id = self.record.account.creator_id
-        await self.live.publish(creator_id, self.conversation_id, {"event": "typing", "on": on})
+        typing = {"event": "typing", "on": on}
+        await self.live.publish(self.lease.creator_id, self.lease.conversation_id, typing)
 
     async def acknowledge(self) -> None:
         """Stop a tapped button's spinner."""
@@ -81,6 +87,12 @@ class Presence:
         with suppress(Exception):
             async with asyncio.timeout(ACK_SECONDS):
                 await self.adapter.ack_action(ack, self.record.account)
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def _rest_after(error: ChannelError) -> float:

@@ -243,7 +243,7 @@ class ReplyStream:
 
     async def _grow(self, text: str) -> None:
         place = self._place
-        if not await stream_rows.may_grow(self._means.database, place.lease):
+        if not await stream_rows.may_call(self._means.database, place.lease):
             return
         if not place.hold.is_sure:
             raise _Stop

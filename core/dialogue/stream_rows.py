@@ -34,7 +34,7 @@ UPDATE app.reply_streams SET external_id = $3 WHERE creator_id = $1 AND message_
 _FORGET = """
 DELETE FROM app.reply_streams WHERE creator_id = $1 AND message_id = $2 AND external_id IS NULL
 """
-_MAY_GROW = """
+_MAY_CALL = """
 SELECT EXISTS (
   SELECT FROM app.ai_conversations v
   JOIN app.channels h ON h.creator_id = v.creator_id AND h.id = v.channel_id
@@ -89,11 +89,11 @@ async def forget(database: DatabaseManager, creator_id: UUID, message_id: UUID) 
         await connection.execute(_FORGET, creator_id, message_id)
 
 
-async def may_grow(database: DatabaseManager, lease: Lease) -> bool:
-    """False while the channel is switched off, or it or this conversation has to rest."""
+async def may_call(database: DatabaseManager, lease: Lease) -> bool:
+    """False while the channel is switched off, or while it or this conversation has to rest."""
     async with database.transaction(lease.creator_id) as connection:
         allowed: bool = await connection.fetchval(
-            _MAY_GROW, lease.creator_id, lease.conversation_id
+            _MAY_CALL, lease.creator_id, lease.conversation_id
         )
     return allowed
 
