@@ -19,7 +19,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, *, lifespan: str = "auto", port: int = 0) -> AsyncIterator[str]:
+async def serving(
+    app: Any, *, lifespan: str = "auto", port: int = 0, websockets: bool = False
+) -> AsyncIterator[str]:
     """`async with serving(app) as base_url:` runs uvicorn in this loop; port 0 is a free one."""
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
@@ -27,7 +29,7 @@ async def serving(app: Any, *, lifespan: str = "auto", port: int = 0) -> AsyncIt
         log_config=None,
         lifespan=lifespan,  # type: ignore[arg-type]
         timeout_graceful_shutdown=2,
-        ws="none",
+        ws="websockets-sansio" if websockets else "none",
         access_log=False,
     )
     server = _Server(config)

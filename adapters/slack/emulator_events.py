@@ -6,6 +6,7 @@ https://docs.slack.dev/authentication/verifying-requests-from-slack
 
 import hashlib
 import hmac
+import re
 import time
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from adapters.slack.emulator_state import (
     new_ts,
 )
 
+_SPECIAL = re.compile(r"(<[@#!][^<>\n]+>|<https?://[^<>\s]+>|https?://[^\s<>|]*[\w/])")
 CHANNEL_TYPES = {"im": "im", "channel": "channel", "group": "group"}
 
 
@@ -59,6 +61,22 @@ def envelope(bot: EmulatedBot, event: Json) -> Json:
         "is_ext_shared_channel": False,
         "event_context": f"4-{uuid4().hex}",
     }
+
+
+def typed(text: str) -> str:
+    """What Slack makes of what a person types: `& < >` escaped, links in angle brackets.
+
+    Mentions and links that are written as Slack has them (`<@U1>`) stay.
+    """
+    pieces = _SPECIAL.split(text)
+    return "".join(_piece(piece, is_special=i % 2 == 1) for i, piece in enumerate(pieces))
+
+
+def _piece(piece: str, *, is_special: bool) -> str:
+    if is_special and piece.startswith("<"):
+        return piece
+    escaped = piece.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<{escaped}>" if is_special else escaped
 
 
 def message(

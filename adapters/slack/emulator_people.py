@@ -105,7 +105,7 @@ class People:
         """Write; `mention` puts the bot's name in front, `files` are ids of `shares`' kind."""
         bot, person, room = self.place(user, channel, workspace)
         whole = f"<@{bot.user.id}> {text}" if mention else text
-        stored = events.message(person, bot.workspace, whole, thread) | extra
+        stored = events.message(person, bot.workspace, events.typed(whole), thread) | extra
         if files:
             infos = [bot.workspace.files[each].info for each in files]
             stored |= {"subtype": "file_share", "files": infos, "upload": False}
@@ -173,7 +173,7 @@ class People:
         stored = room.messages[ts]
         before = deepcopy(stored)
         stored.pop("blocks", None)
-        stored |= {"text": text, "edited": {"user": person.id, "ts": f"{float(ts) + 1:.6f}"}}
+        stored |= {"text": events.typed(text), "edited": {"user": person.id, "ts": f"{float(ts) + 1:.6f}"}}
         self.world.changed()
         event = events.changed_event(before, stored, room)
         return await self.deliver(event_delivery(bot, event))

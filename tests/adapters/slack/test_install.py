@@ -181,7 +181,8 @@ async def test_events_and_answers_of_each_workspace_use_its_own_token(
     async with working(school.runtime):
         for workspace in ("Emulated", "Second"):
             response = await slack.says("/help", workspace=workspace)
-            assert response is not None and response.status_code == 200
+            assert response is not None
+            assert response.status_code == 200
             await school.drain()
 
     teams = [sent.team for sent in slack.sent]
