@@ -2,7 +2,7 @@
 
 `CAIRN_EXTRA_PATHS=/srv/my-channels python -m pytest --pyargs core.testing.contract -k pigeon`
 needs pytest alone. A sample is a request's body in the adapter's `samples/`: `.json` is sent as
-JSON, anything else as a form; one called `own…` or `from_a_bot…` must not be taken for a message.
+JSON, anything else as a form; one that `_OF_BOTS` names must not be taken for a person's words.
 """
 
 # ruff: noqa: S101 - these are tests
@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import logging
 import os
+import re
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,6 +43,8 @@ from shared.richtext import length
 
 SECRET = "canary-3f9a1c5e"  # noqa: S105 - no secret, but looked for as one
 FORM = "application/x-www-form-urlencoded"
+# As `own_message.json`, `from_a_bot.json`, `message_of_our_own.json`.
+_OF_BOTS = re.compile(r"own_|.*(?:of_our_own|from_a(?:nother)?_bot)")
 NOBODY_LISTENS = "http://127.0.0.1:9/"  # the port of the discard service, which nobody runs
 BODIES: dict[str, bytes] = {
     "nothing": b"",
@@ -262,7 +265,7 @@ def test_what_bots_write_is_ignored(pushed: ChannelAdapter) -> None:
     """Two bots that answer each other never stop."""
     heard = (MessageEvent, ActionEvent, CommandEvent, StartEvent)
     for path in samples_of(pushed):
-        if path.name.startswith(("own", "from_a_bot")):
+        if _OF_BOTS.match(path.name):
             events = pushed.parse(sample_request(path), account_of(pushed)).events
             assert not [event for event in events if isinstance(event, heard)], path.name
 
