@@ -23,6 +23,7 @@ class ProbeChannel:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.parts: list[OutboundPart] = []
         self.errors: list[Exception] = []
         self.errors_at: dict[int, Exception] = {}  # by the part's place in its message, once
         # Awaited with a part that was taken, before the call returns.
@@ -46,6 +47,7 @@ class ProbeChannel:
         if part.index in self.errors_at:
             raise self.errors_at.pop(part.index)
         self.sent.append(part.text.text)
+        self.parts.append(part)
         if self.before_answer:
             await self.before_answer(part.index)
         return SendResult(external_ids=(f"probe:{len(self.sent)}",))

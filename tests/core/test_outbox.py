@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from core.attempts import MAX_ATTEMPTS
 from core.channels import Address, Sender
 from core.dialogue.degrade import degrade
-from core.attempts import MAX_ATTEMPTS
 from shared.errors import (
     ChannelError,
     MessageRejected,
