@@ -35,7 +35,7 @@ from shared.errors import AuthRevoked, ChannelError, PermissionDenied
 
 log = structlog.get_logger()
 
-PROMPT_SECONDS = 2.0
+PROMPT_SECONDS = 1.5
 _MAX_PROMPTS = 4
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 from yarl import URL
 
-from shared.errors import ChannelError, NetworkError, PermissionDenied
+from shared.errors import ChannelError, NetworkError, PermissionDenied, RateLimited
 
 FILE_HOST = "files.slack.com"
 FILE_SECONDS = 60.0
@@ -81,10 +81,15 @@ def _elsewhere() -> PermissionDenied:
 
 
 def _check_answer(response: aiohttp.ClientResponse) -> None:
-    if response.status != 200:
-        raise ChannelError(
-            f"Slack answered HTTP {response.status} for a file.", code="file_refused"
-        )
+    status, said = response.status, f"Slack answered HTTP {response.status} for a file."
+    if status == 429:
+        raise RateLimited(said, retry_after=1.0)
+    if status >= 500:
+        raise NetworkError(said)
+    if status in (401, 403):
+        raise PermissionDenied(said, code="file_denied")
+    if status != 200:
+        raise ChannelError(said, code="file_gone")
     # Without the scope Slack shows its sign-in page, as a success.
     if response.content_type == "text/html" and not response.url.path.endswith((".html", ".htm")):
         raise PermissionDenied("The token may not read files (files:read).", code="file_denied")

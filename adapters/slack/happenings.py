@@ -117,7 +117,14 @@ def _text(envelope: Envelope, inner: Payload) -> str:
     text = text_of(inner.get("text"))
     if inner.get("type") == "app_mention" and not envelope.bots:
         text = mrkdwn.without_first_mention(text)
-    return mrkdwn.readable(text, envelope.bots)
+    return mrkdwn.readable("\n\n".join(filter(None, [text, *_forwarded(inner)])), envelope.bots)
+
+
+def _forwarded(inner: Payload) -> list[str]:
+    """What a person forwarded; unfurled links are attachments too, but nobody's words."""
+    listed = inner.get("attachments")
+    attachments = [mapping(each) for each in listed] if isinstance(listed, list) else []
+    return [text_of(each.get("text")) for each in attachments if each.get("is_share")]
 
 
 def _address(envelope: Envelope, inner: Payload, user: str | None = None) -> Address:

@@ -53,13 +53,16 @@ async def start(api: SlackClient, to: Address, markdown: str) -> str:
 
 async def _start_native(api: SlackClient, to: Address, markdown: str) -> str:
     is_room = not is_direct(to.chat)
+    first, *others = pieces(inert(markdown)) or [""]
     response = await api.chat_startStream(
         channel=to.chat,
         thread_ts=to.thread or "",
-        markdown_text=inert(markdown)[:MAX_APPEND],
+        markdown_text=first,
         recipient_team_id=to.space if is_room else None,
         recipient_user_id=to.person if is_room else None,
     )
+    for piece in others:
+        await api.chat_appendStream(channel=to.chat, ts=response["ts"], markdown_text=piece)
     return f"{response['channel'] or to.chat}:{response['ts']}"
 
 

@@ -247,6 +247,14 @@ def test_the_installed_bots_own_words_are_not_answered() -> None:
     assert isinstance(event_of(request, account_at(installations=tokens)), Unsupported)
 
 
+def test_what_is_forwarded_is_read_and_what_is_unfurled_is_not() -> None:
+    forwarded = {"is_share": True, "text": "How long is <https://cairn.example|it>?", "id": 1}
+    unfurled = {"from_url": "https://cairn.example", "text": "A site about cairns", "id": 2}
+    event = message_of(happening(message("", attachments=[forwarded, unfurled], **DIRECT)))
+
+    assert event.text == "How long is it (https://cairn.example)?"
+
+
 # --- what changes
 
 

@@ -183,6 +183,16 @@ async def test_a_room_that_is_gone(
         await channel.start_stream(Address(chat="C0GONE0001", space=TEAM), "One", account)
 
 
+async def test_a_long_beginning_arrives_whole(
+    emulator: SlackEmulator, account: Account, channel: SlackChannel
+) -> None:
+    text = "word " * 5_000
+    await channel.start_stream(await thread_in_channel(emulator), text, account)
+
+    assert methods(emulator) == ["startStream", "appendStream", "appendStream"]
+    assert emulator.sent[0].message["text"] == text
+
+
 def test_a_long_piece_is_appended_in_several() -> None:
     assert stream.pieces("") == []
     assert [len(piece) for piece in stream.pieces("x" * 25_000)] == [12_000, 12_000, 1_000]
