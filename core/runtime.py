@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.accounts import Accounts
+from core.attachments import Attachments
 from core.bots import Bot
 from core.channels import ChannelAdapter
 from core.desk import Desk
@@ -50,6 +51,7 @@ class Runtime:
     knowledge: Knowledge
     models: Models
     inbox: Inbox
+    attachments: Attachments
     outbox: Outbox
     desk: Desk
     engine: Engine
@@ -132,6 +134,12 @@ def _assemble(
         knowledge=knowledge,
         models=models,
         inbox=Inbox(database),
+        attachments=Attachments(
+            database=database,
+            accounts=accounts,
+            channels=channels,
+            max_bytes=settings.limits.attachment_bytes,
+        ),
         outbox=Outbox(
             database=database,
             accounts=accounts,

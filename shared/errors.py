@@ -1,6 +1,7 @@
 """AppError
 ├── InvalidInput 422 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
 ├── BodyTooSlow 408 · PayloadTooLarge 413 · UnsupportedEncoding 415
+├── AttachmentTooLarge 413 · AttachmentGone 410 · AttachmentNotFetchable 409
 ├── QuotaExceeded 429 ↻ · Unavailable 503 ↻
 ├── TenantNotBound ⚑ · SecretError 503 ⚑ · ConfigurationError (exit 78)
 ├── ChannelError: VerificationError 401 · RateLimited ↻ · NetworkError ↻ · OutcomeUnknown ·
@@ -80,6 +81,27 @@ class PayloadTooLarge(AppError):
 
     code = "payload_too_large"
     status = 413
+
+
+class AttachmentTooLarge(AppError):
+    """The attachment is larger than what is fetched."""
+
+    code = "too_large"
+    status = 413
+
+
+class AttachmentGone(AppError):
+    """The platform no longer has this attachment."""
+
+    code = "gone"
+    status = 410
+
+
+class AttachmentNotFetchable(AppError):
+    """There is nothing to fetch, or the channel may not."""
+
+    code = "not_fetchable"
+    status = 409
 
 
 class UnsupportedEncoding(AppError):

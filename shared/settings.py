@@ -85,6 +85,9 @@ class LimitSettings(BaseModel):
     sessions_per_minute: float = Field(30.0, ge=0, description="new web sessions per address")
     api_per_second: float = Field(50.0, ge=0, description="REST calls per creator")
     streams: int = Field(1000, ge=1, description="open event streams per gateway")
+    attachment_bytes: int = Field(
+        20_000_000, ge=1, description="the largest file fetched from what a person sent"
+    )
 
 
 class TelemetrySettings(BaseModel):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FetchedValue, func, select
+from sqlalchemy import FetchedValue, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -31,7 +31,19 @@ class ContactIdentity(TenantRow):
     address: Mapped[str]
     username: Mapped[str | None]
     reachable: Mapped[str]
+    opted_out_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+class ContactLink(TenantRow):
+    __tablename__ = "contact_links"
+
+    identity_id: Mapped[UUID]
+    from_contact: Mapped[UUID]
+    to_contact: Mapped[UUID]
+    linked_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    undone_at: Mapped[datetime | None]
+    set_aside: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
 class Contacts:
@@ -57,6 +69,15 @@ class Contacts:
     async def identities(self, contact_id: UUID) -> list[ContactIdentity]:
         query = select(ContactIdentity).where(ContactIdentity.contact_id == contact_id)
         return list(await self._session.scalars(query.order_by(ContactIdentity.id)))
+
+    async def links(self, contact_id: UUID, limit: int = 100) -> list[ContactLink]:
+        """Links to and from this contact, newest first."""
+        is_theirs = or_(
+            ContactLink.to_contact == contact_id, ContactLink.from_contact == contact_id
+        )
+        query = select(ContactLink).where(is_theirs).limit(limit)
+        query = query.order_by(ContactLink.linked_at.desc(), ContactLink.id.desc())
+        return list(await self._session.scalars(query))
 
     async def touch(self, contact: Contact) -> None:
         """Write what was changed, with a new `updated_at`."""

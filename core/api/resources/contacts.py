@@ -1,35 +1,68 @@
 """/api/v1/contacts: the people a creator's bots talk with."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from core.api.deps import PrincipalDep, TenantDb
+from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.etags import IfMatch, check_unchanged, set_etag
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
+from core.linking import unlink
 from shared.models import audit
 from shared.models.contacts import Contact, Contacts
+from shared.utils.zones import MAX_TAG, is_language_tag, is_zone
 
 router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=StrictRoute)
 
-# The shape of a BCP 47 tag: a language, then subtags.
-Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$")]
+
+def _check_locale(tag: str) -> str:
+    if not is_language_tag(tag):
+        raise ValueError("not a language tag of BCP 47; use one like pt-BR")
+    return tag
+
+
+def _check_zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("no such time zone; use a name like Europe/Lisbon")
+    return name
+
+
+Locale = Annotated[str, StringConstraints(max_length=MAX_TAG), AfterValidator(_check_locale)]
+Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_zone)]
 
 
 class IdentityShown(BaseModel):
-    """Who a contact is on one channel."""
+    """Who a contact is on one channel. Who opted out is answered, and not written to first."""
 
     model_config = ConfigDict(from_attributes=True)
 
+    id: UUID
     channel_id: UUID
     address: str
     username: str | None
     reachable: str
+    opted_out_at: datetime | None
+
+
+class LinkShown(BaseModel):
+    """An identity that moved from one contact to another; standing while `undone_at` is null.
+
+    `set_aside` is what stood back against the older contact's memory.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    identity_id: UUID
+    from_contact: UUID
+    to_contact: UUID
+    linked_at: datetime
+    undone_at: datetime | None
+    set_aside: dict[str, Any]
 
 
 class ContactShown(BaseModel):
@@ -45,19 +78,17 @@ class ContactShown(BaseModel):
 
 class ContactDetails(ContactShown):
     identities: list[IdentityShown]
+    links: list[LinkShown]
 
 
 class ContactPatch(Body):
     name: str | None = Field(None, max_length=200)
-    locale: Locale | None = None
-    timezone: str | None = Field(None, max_length=64, examples=["Europe/Lisbon"])
+    locale: Locale | None = Field(None, examples=["pt-BR"])
+    timezone: Zone | None = Field(None, examples=["Europe/Lisbon"])
 
-    @field_validator("timezone")
-    @classmethod
-    def _is_zone(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
-            raise ValueError("no such time zone; use a name like Europe/Lisbon")
-        return value
+
+class Unlink(Body):
+    link_id: UUID
 
 
 @router.get("")
@@ -107,9 +138,26 @@ async def change_contact(
     return await _details(contacts, contact)
 
 
+@router.post("/{contact_id}/unlink")
+async def unlink_contact(
+    contact_id: UUID, body: Unlink, principal: PrincipalDep, runtime: RuntimeDep
+) -> ContactDetails:
+    """Take a link back: its identity moves to the contact it came from, with its conversations.
+
+    What both know stays with both.
+    """
+    creator_id = principal.creator_id
+    async with runtime.database.transaction(creator_id) as connection:
+        await unlink(connection, creator_id, contact_id, body.link_id, actor=principal.actor)
+    async with runtime.database.get_session(creator_id) as session:
+        contacts = Contacts(session)
+        return await _details(contacts, await contacts.get(contact_id))
+
+
 async def _details(contacts: Contacts, contact: Contact) -> ContactDetails:
     identities = await contacts.identities(contact.id)
     return ContactDetails(
         **ContactShown.model_validate(contact).model_dump(),
         identities=[IdentityShown.model_validate(identity) for identity in identities],
+        links=[LinkShown.model_validate(link) for link in await contacts.links(contact.id)],
     )

@@ -1,11 +1,15 @@
 """/api/v1/messages: what became of each, what needs a person, and another try for it."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
+from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
+from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.paging import Cursor, Cursors, Limit, Page
@@ -60,6 +64,36 @@ async def read_message(message_id: UUID, db: TenantDb) -> MessageDetails:
     return await _details(messages, await messages.get(message_id))
 
 
+@router.get(
+    "/{message_id}/attachments/{index}",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+)
+async def read_attachment(
+    message_id: UUID,
+    index: Annotated[int, Path(ge=0, le=100, description="counted from 0")],
+    principal: PrincipalDep,
+    runtime: RuntimeDep,
+) -> StreamingResponse:
+    """The file a person sent, fetched from its platform now. Its type is what it really is.
+
+    Errors: `too_large` 413, `gone` 410, `not_fetchable` 409.
+    """
+    fetched = await runtime.attachments.fetch(principal.creator_id, message_id, index)
+    return StreamingResponse(
+        fetched.pieces(),
+        media_type=fetched.media_type,
+        headers={
+            "Content-Length": str(fetched.size),
+            # A file of a stranger: kept, never shown by the browser in our own origin.
+            "Content-Disposition": _as_download(fetched.name),
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Cache-Control": "private, no-store",
+        },
+        background=BackgroundTask(fetched.close),
+    )
+
+
 @router.post("/{message_id}/resend", status_code=202)
 async def resend_message(
     message_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
@@ -76,6 +110,15 @@ async def retry_message(
     """Give a dead inbound message another chance to be answered."""
     await runtime.inbox.retry(principal.creator_id, message_id)
     return await _noted(runtime, principal, "message.retried", message_id)
+
+
+def _as_download(name: str) -> str:
+    """A Content-Disposition with the name whole, and in plain letters for old clients.
+
+    https://www.rfc-editor.org/rfc/rfc6266#section-4.3
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:100]
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:200], safe='')}"
 
 
 async def _noted(

@@ -9,6 +9,19 @@ from pydantic import BaseModel, ConfigDict
 from shared.models.messages import Message
 
 
+class AttachmentShown(BaseModel):
+    """What came with a message, or is shown with ours. `url` is where its bytes are, if anywhere.
+
+    Of an inbound one it is a path of this API; size and type are what the platform claims.
+    """
+
+    kind: str
+    name: str = ""
+    media_type: str = ""
+    size: int | None = None
+    url: str | None = None
+
+
 class MessageShown(BaseModel):
     """A message of either direction. `rung` says how an answer was made."""
 
@@ -35,6 +48,7 @@ class MessageShown(BaseModel):
     model: str | None
     choices: list[dict[str, Any]] = []
     citations: list[dict[str, Any]] = []
+    attachments: list[AttachmentShown] = []
 
 
 def show_message(row: Message) -> MessageShown:
@@ -42,4 +56,16 @@ def show_message(row: Message) -> MessageShown:
     if row.direction == "out":
         shown.choices = list(row.payload.get("choices") or [])
         shown.citations = list(row.payload.get("citations") or [])
+    shown.attachments = [
+        _attachment(row, index, one)
+        for index, one in enumerate(row.payload.get("attachments") or [])
+    ]
     return shown
+
+
+def _attachment(row: Message, index: int, stored: dict[str, Any]) -> AttachmentShown:
+    url = stored.get("url")
+    if row.direction == "in" and stored.get("ref"):
+        url = f"/api/v1/messages/{row.id}/attachments/{index}"
+    fields = {name: stored[name] for name in ("name", "media_type", "size") if name in stored}
+    return AttachmentShown(kind=stored["kind"], url=url, **fields)
