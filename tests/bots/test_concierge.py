@@ -13,6 +13,7 @@ from shared.richtext import is_gsm7, length
 from shared.settings import Settings
 from tests.apps import App, Reply, quick, running_app
 from tests.bots import dialogues
+from tests.emulated import running_stage
 
 # One segment of the GSM 7-bit alphabet: 3GPP TS 23.038 §6.1.2.1.1.
 SEGMENT = Capabilities(max_text=160, text_unit="gsm7_or_ucs2")
@@ -41,6 +42,39 @@ async def test_whatever_it_writes_is_one_segment(app: App, path: Path) -> None:
         [text] = as_text_messages(reply)
         assert is_gsm7(text), text
         assert length(text, "gsm7_or_ucs2") <= 160
+
+
+async def test_an_appointment_is_made_by_text_message(settings: Settings) -> None:
+    """By numbers and words, as people answer who can't tap; each text costs one segment."""
+    async with running_stage(settings, "sms", bot="concierge") as stage:
+        phone = stage.people[0]
+        [welcome] = await stage.asks(phone, "Hi")
+        assert "Reply STOP to opt out, HELP for help" in welcome.text
+        await stage.asks(phone, "1")
+        for answer in ("two", "Tuesday", "3"):
+            await stage.asks(phone, answer)
+        [checked] = await stage.asks(phone, "No call")
+        assert checked.text.startswith("Follow-up, Tuesday, afternoon, no call.")
+        assert checked.text.endswith("1. Send it\n2. Change it\n3. Withdraw it")
+        [sent] = await stage.asks(phone, "1")
+        assert "We will text you a time" in sent.text
+        [shown] = await stage.asks(phone, "request")
+        assert "Follow-up, Tuesday" in shown.text
+        assert {bubble.segments for bubble in stage.said(phone)} == {1}
+        [row] = await stage.app.fetch(
+            "SELECT value FROM app.bot_records WHERE creator_id = $1 AND topic = 'appointments'"
+        )
+        assert (row["value"]["what"], row["value"]["status"]) == ("Follow-up", "requested")
+
+
+async def test_who_opts_out_hears_nothing_more(settings: Settings) -> None:
+    async with running_stage(settings, "sms", bot="concierge") as stage:
+        phone = stage.people[0]
+        await stage.asks(phone, "Book")
+        before = len(stage.emulator.sent)
+        await stage.asks(phone, "STOP")
+        await stage.asks(phone, "request")
+        assert len(stage.emulator.sent) == before
 
 
 def test_a_segment_is_counted() -> None:
