@@ -29,8 +29,10 @@ from shared.utils.ids import new_id
 from tests import network
 from tests.databases import DatabaseUrls, cloned, execute, make_template
 
+# The developer's own settings must not reach a test; this one asks a test to write its pictures.
+TAKES_SCREENSHOTS = os.environ.get("CAIRN_SCREENSHOTS") == "1"
 for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
-    del os.environ[_name]  # the developer's own settings must not reach a test
+    del os.environ[_name]
 
 
 class AddCreator(Protocol):

@@ -58,11 +58,12 @@ class StageShown(BaseModel):
 
 
 class View(BaseModel):
-    """What stands in one place now."""
+    """What stands in one place now; `counts` of bubbles in all places tell where news are."""
 
     is_typing: bool
     status: str
     bubbles: list[Bubble]
+    counts: dict[str, int]
 
 
 class Writing(Body):
@@ -150,6 +151,7 @@ async def read_view(
         is_typing=emulator.is_typing(place),
         status=emulator.status(place) if isinstance(emulator, Narrates) else "",
         bubbles=list(emulator.view(place)),
+        counts={known.id: len(emulator.view(known.id)) for known in emulator.places()},
     )
 
 

@@ -13,8 +13,9 @@ export class Pane {
   constructor({ name, bot, places }, bots, makeSkin, onTrouble) {
     Object.assign(this, { name, bot, places, bots, onTrouble });
     this.place = places[0];
+    this.seen = new Map(); // by place: how many bubbles its person has looked at
     this.threads = new Map(); // by bubble: whether somebody opened or closed it
-    this.view = { bubbles: [], is_typing: false, status: "" };
+    this.view = { bubbles: [], is_typing: false, status: "", counts: {} };
     this.wire = new WireDrawer(name);
     this.skin = makeSkin(this);
     this.people = [...new Set(places.map((place) => place.person))];
@@ -61,7 +62,7 @@ export class Pane {
   open(place) {
     this.place = place;
     this.threads.clear();
-    this.view = { bubbles: [], is_typing: false, status: "" };
+    this.view = { bubbles: [], is_typing: false, status: "", counts: {} };
     this.skin.log.clear();
     this.skin.show(place);
     this.refresh();
@@ -90,6 +91,7 @@ export class Pane {
         return;
       }
       this.view = view;
+      this.seen.set(place.id, view.counts[place.id]);
       this.draw();
     } catch {
       /* the connection line tells that the server is away */
@@ -101,7 +103,12 @@ export class Pane {
     const isEmpty = bubbles.length === 0;
     this.skin.log.show(isEmpty ? [this.emptyItem()] : this.items(bubbles));
     this.skin.typing(isTyping, status);
+    this.skin.news?.();
     this.skin.root.classList.toggle("is-empty", isEmpty);
+  }
+
+  hasNews(place) {
+    return (this.view.counts[place.id] ?? 0) > (this.seen.get(place.id) ?? 0);
   }
 
   items(bubbles) {

@@ -24,6 +24,12 @@ export function slackSkin(pane) {
       composer.field.placeholder = `Message ${place.kind === "channel" ? "#" : ""}${bare(place.title)}`;
       drawSidebar(side, pane, place);
     },
+    news: () => {
+      for (const made of side.querySelectorAll(".entry")) {
+        const place = pane.places.find((each) => each.id === made.dataset.place);
+        made.classList.toggle("news", pane.hasNews(place));
+      }
+    },
     typing: (is, words) => {
       status.textContent = is ? `Cairn ${words || "is typing…"}` : "";
     },
@@ -53,7 +59,7 @@ function drawSidebar(side, pane, current) {
 }
 
 function entry(pane, place, current) {
-  const made = element("button", { type: "button", class: "entry" }, ...titleParts(place));
+  const made = element("button", { type: "button", class: "entry", "data-place": place.id }, ...titleParts(place));
   if (place.id === current.id) made.setAttribute("aria-current", "page");
   made.addEventListener("click", () => {
     pane.open(place);
