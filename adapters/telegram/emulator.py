@@ -146,14 +146,14 @@ class TelegramEmulator(People):
         try:
             fault = self._fault_for(recorded)
             content = self._bot_of(bot_name).content(path)
+            recorded.status = 0 if fault else 200
         except Refusal as refusal:
             recorded.status = refusal.error_code
             return JSONResponse(refusal.body(), status_code=refusal.error_code)
         finally:
             self._write_log(recorded)
-        if fault and fault.kind.startswith("drop"):
+        if fault:  # whatever it is: no byte of the file comes
             raise Dropped
-        recorded.status = 200
         return Response(content, media_type="application/octet-stream")
 
     def _bot_of(self, head: str) -> EmulatedBot:

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -15,23 +14,15 @@ from core.channels import (
     AcknowledgesActions,
     Address,
     Connects,
+    Downloads,
     Listens,
-    OutboundPart,
+    Streams,
     Types,
 )
 from shared.errors import AuthRevoked, InvalidInput, VerificationError
 from shared.messages import Choice
-from shared.richtext import from_markdown
 from tests.adapters.telegram.accounts import SECRET, account_at, request_with
-
-ADA = Address(chat="1001", person="1001")
-
-
-def part_of(markdown: str, *choices: Choice) -> OutboundPart:
-    return OutboundPart(
-        message_id=uuid4(), index=0, count=1, text=from_markdown(markdown), choices=choices
-    )
-
+from tests.adapters.telegram.parts import ADA, part_of
 
 # --- accounts and webhooks
 
@@ -116,7 +107,7 @@ def test_unusable_settings_are_refused(settings: dict[str, Any]) -> None:
 def test_the_optional_abilities_are_found() -> None:
     channel = TelegramChannel()
 
-    for ability in (Types, AcknowledgesActions, Listens, Connects):
+    for ability in (Types, AcknowledgesActions, Listens, Connects, Streams, Downloads):
         assert isinstance(channel, ability)
 
 
@@ -187,11 +178,12 @@ async def test_a_tap_comes_back_as_the_choice(
 # --- webhooks
 
 
-async def test_connect_sets_the_webhook_and_disconnect_takes_it_back(
+async def test_connect_sets_the_webhook_learns_the_name_and_disconnect_takes_it_back(
     emulator: TelegramEmulator, account: Account, channel: TelegramChannel
 ) -> None:
-    await channel.connect(account, "https://cairn.example/webhooks/telegram/route")
+    told = await channel.connect(account, "https://cairn.example/webhooks/telegram/route")
 
+    assert told == {"bot_username": "emulated_bot"}
     webhook = emulator.bot.webhook
     assert webhook["url"] == "https://cairn.example/webhooks/telegram/route"
     assert webhook["secret_token"] == SECRET
