@@ -117,6 +117,7 @@ def _as_download(name: str) -> str:
 
     https://www.rfc-editor.org/rfc/rfc6266#section-4.3
     """
+    name = "".join(char for char in name if char.isprintable())
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:100]
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:200], safe='')}"
 
