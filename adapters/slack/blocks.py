@@ -4,6 +4,7 @@ Rich text elements instead of mrkdwn: their text is taken as it stands, so there
 escape and nothing in it can call anybody. https://docs.slack.dev/reference/block-kit/blocks
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -72,8 +73,12 @@ def _runs(rich: RichText, start: int, end: int, *, plain: bool) -> Iterator[Bloc
     """The text between two edges of marks, with the styles that hold all over it."""
     inline = [mark for mark in rich.marks if _is_inline(mark) and _meets(mark, start, end)]
     edges = {edge for mark in inline for edge in (max(mark.start, start), min(mark.end, end))}
+    coming = deque(sorted(inline, key=lambda mark: mark.start))
+    over: list[Mark] = []
     for left, right in pairwise(sorted(edges | {start, end})):
-        over = [mark for mark in inline if mark.start <= left and mark.end >= right]
+        while coming and coming[0].start <= left:
+            over.append(coming.popleft())
+        over = [mark for mark in over if mark.end > left]
         yield _run(rich.text[left:right], over, plain=plain)
 
 

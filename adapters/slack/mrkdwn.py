@@ -109,10 +109,13 @@ def _url(url: str) -> str:
 def _workable(rich: RichText) -> list[Mark]:
     """The marks whose signs Slack reads as such here, properly nested."""
     kept: list[Mark] = []
+    around: list[Mark] = []  # those of them that are still open
     # Over the same words, a link or code stands innermost.
     for mark in sorted(rich.marks, key=lambda m: (m.start, -m.end, m.kind not in _SIGNS)):
-        if _can_show(mark, rich.text) and all(_nest(other, mark) for other in kept):
+        around = [outer for outer in around if outer.end > mark.start]
+        if _can_show(mark, rich.text) and all(_may_stand_in(outer, mark) for outer in around):
             kept.append(mark)
+            around.append(mark)
     return kept
 
 
@@ -135,8 +138,6 @@ def _is_whole(mark: Mark, text: str) -> bool:
     return not (before.isalnum() or after.isalnum())
 
 
-def _nest(outer: Mark, inner: Mark) -> bool:
-    """Whether `inner` may stand beside or within `outer`; nothing stands in code or in a link."""
-    if inner.start >= outer.end:
-        return True
+def _may_stand_in(outer: Mark, inner: Mark) -> bool:
+    """Nothing stands in code or in a link, a code block in nothing, and all end in order."""
     return inner.end <= outer.end and outer.kind in _SIGNS and inner.kind != "pre"
