@@ -1,7 +1,8 @@
 """Fit a message to a channel: the marks it has, its buttons, its length. Pure; nothing is lost.
 
-What a channel can't show becomes text: a link its address, choices a numbered list, citations
-footnotes. A long text is cut between paragraphs, sentences, words or readers' characters.
+What a channel can't show becomes text: a link its address, an attachment a link, choices a
+numbered list, citations footnotes. A long text is cut between paragraphs, sentences, words or
+readers' characters.
 """
 
 import re
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from core.channels import Capabilities, OutboundPart
 from shared import richtext
-from shared.messages import Choice, Citation, Message
+from shared.messages import Attachment, Choice, Citation, Message
 from shared.richtext import Mark, RichText
 from shared.utils.text import is_blank, is_grapheme_boundary
 
@@ -23,6 +24,7 @@ _CUTS = (
     re.compile(r"(?<=[.!?…])\s|(?<=[.!?…][\"')\]”’])\s|(?<=[。！？])"),  # sentences
     re.compile(r"\s"),
 )
+_ADDRESS = re.compile(r"\(?https?://\S*\Z")
 _LEAST_FILL = 0.3
 """A cut at a nicer place may not leave a part shorter than this share of the limit."""
 
@@ -34,49 +36,96 @@ def degrade(
     *,
     valid_seconds: float | None = None,
 ) -> tuple[OutboundPart, ...]:
-    """The parts to send, in order; choices and citations ride on the last. Empty if unseen."""
+    """The parts to send, in order; empty if nothing would be seen.
+
+    A short text rides with the first attachment; else attachments go before it, one a part.
+    Choices and citations ride on the last part that has text.
+    """
     rich = richtext.from_markdown(message.text)
     has_buttons = 0 < len(message.choices) <= capabilities.buttons and not is_blank(rich.text)
+    shown = tuple(a for a in message.attachments if a.kind in capabilities.attachments)
+    rich = _joined(rich, *(_link_to(a) for a in message.attachments if a not in shown))
     if not capabilities.citations:
-        rich = _appended(rich, _footnotes(message.citations))
+        rich = _joined(rich, _plain(_footnotes(message.citations)))
     if not has_buttons:
-        rich = _appended(rich, _numbered(message.choices))
+        rich = _joined(rich, _plain(_numbered(message.choices)))
     pieces = split(reduce_marks(rich, capabilities.marks), capabilities)
-    last = len(pieces) - 1
+    pairs = _paired(pieces, shown, capabilities)
+    last = max((index for index, (piece, _) in enumerate(pairs) if piece.text), default=-1)
     return tuple(
         OutboundPart(
             message_id=message_id,
             index=index,
-            count=len(pieces),
+            count=len(pairs),
             text=piece,
-            valid_seconds=valid_seconds,
             choices=message.choices if has_buttons and index == last else (),
             citations=message.citations if capabilities.citations and index == last else (),
+            attachments=attachments,
+            valid_seconds=valid_seconds,
         )
-        for index, piece in enumerate(pieces)
+        for index, (piece, attachments) in enumerate(pairs)
     )
+
+
+def _paired(
+    pieces: list[RichText], attachments: tuple[Attachment, ...], capabilities: Capabilities
+) -> list[tuple[RichText, tuple[Attachment, ...]]]:
+    """Which text goes with which attachment."""
+    alone: list[tuple[RichText, tuple[Attachment, ...]]] = [
+        (RichText(text=""), (a,)) for a in attachments
+    ]
+    texts: list[tuple[RichText, tuple[Attachment, ...]]] = [(piece, ()) for piece in pieces]
+    if not attachments or len(pieces) != 1:
+        return alone + texts
+    size = richtext.length(pieces[0].text, capabilities.text_unit)
+    if size > capabilities.caption_max:
+        return alone + texts
+    return [(pieces[0], attachments[:1]), *alone[1:]]
 
 
 # --- what goes into the text
 
 
-def _appended(rich: RichText, addition: str) -> RichText:
-    if not addition:
-        return rich
-    gap = "" if is_blank(rich.text) else "\n\n"
-    return RichText(text=f"{rich.text}{gap}{addition}", marks=rich.marks)
+def _joined(rich: RichText, *additions: RichText) -> RichText:
+    """Each addition in a paragraph of its own."""
+    for addition in additions:
+        if not addition.text:
+            continue
+        gap = "" if is_blank(rich.text) else "\n\n"
+        shift = len(rich.text) + len(gap)
+        moved = (replace(m, start=m.start + shift, end=m.end + shift) for m in addition.marks)
+        rich = RichText(text=f"{rich.text}{gap}{addition.text}", marks=(*rich.marks, *moved))
+    return rich
+
+
+def _plain(text: str) -> RichText:
+    return RichText(text=text)
+
+
+def _link_to(attachment: Attachment) -> RichText:
+    """What stands for an attachment that the channel can't show."""
+    label = " – ".join(filter(None, map(_line, (attachment.name, attachment.description))))
+    label = label or attachment.url
+    mark = Mark(kind="link", start=0, end=len(label), value=attachment.url)
+    return RichText(text=label, marks=(mark,))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _footnotes(citations: Sequence[Citation]) -> str:
     return "\n".join(
-        f"[{citation.number}] {citation.title}"
-        + (f" – {citation.heading}" if citation.heading else "")
+        f"[{citation.number}] {_line(citation.title)}"
+        + (f" – {_line(citation.heading)}" if citation.heading else "")
         for citation in citations
     )
 
 
 def _numbered(choices: Sequence[Choice]) -> str:
-    return "\n".join(f"{number}. {choice.label}" for number, choice in enumerate(choices, start=1))
+    return "\n".join(
+        f"{number}. {_line(choice.label)}" for number, choice in enumerate(choices, start=1)
+    )
 
 
 # --- marks
@@ -141,15 +190,16 @@ def split(rich: RichText, capabilities: Capabilities) -> list[RichText]:
     """Cut into pieces of at most `max_text`; only white space at the cuts is dropped."""
     text = rich.text
     costs = [0, *accumulate(richtext.char_cost(char, capabilities.text_unit) for char in text)]
+    blocks = [mark for mark in rich.marks if mark.kind == "pre"]
     pieces: list[RichText] = []
-    start, end = _stripped(text, 0, len(text))
+    start, end = _begun(text, 0, blocks), len(text.rstrip())
     while start < end:
         furthest = bisect_right(costs, costs[start] + capabilities.max_text) - 1
         cut = end if furthest >= end else _cut(text, start, furthest)
-        piece_start, piece_end = _stripped(text, start, cut)
-        if not is_blank(text[piece_start:piece_end]):
-            pieces.append(richtext.slice(rich, piece_start, piece_end))
-        start = _stripped(text, cut, end)[0]
+        piece_end = start + len(text[start:cut].rstrip())
+        if not is_blank(text[start:piece_end]):
+            pieces.append(richtext.slice(rich, start, piece_end))
+        start = _begun(text, cut, blocks)
     return pieces
 
 
@@ -160,19 +210,25 @@ def _cut(text: str, start: int, furthest: int) -> int:
     for pattern in _CUTS:
         # One more character is looked at: a space right after the limit is a fine place to cut.
         ends = [found.start() for found in pattern.finditer(text, least, furthest + 1)]
-        ends = [end for end in ends if start < end <= furthest]
+        ends = [end for end in ends if start < end <= furthest and is_grapheme_boundary(text, end)]
         if ends:
             return ends[-1]
-    for index in range(furthest, least, -1):
+    link = _ADDRESS.search(text, start, furthest)  # in halves it leads nowhere
+    if link and start < link.start() and is_grapheme_boundary(text, link.start()):
+        return link.start()
+    for index in range(furthest, start, -1):
         if is_grapheme_boundary(text, index):
             return index
     return furthest  # one endless character of combining marks
 
 
-def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
-    """The bounds without white space at either end; empty when there is nothing else."""
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+def _begun(text: str, start: int, blocks: Iterable[Mark]) -> int:
+    """Where the piece begins that follows a cut: at its first letter, or in a block of code at
+    that line's beginning, because there an indentation means something."""
+    first = start
+    while first < len(text) and text[first].isspace():
+        first += 1
+    if any(mark.start < first < mark.end for mark in blocks):
+        return max(start, text.rfind("\n", start, first) + 1)
+    # A space may carry an accent; then it is a letter.
+    return first if first == start or is_grapheme_boundary(text, first) else first - 1

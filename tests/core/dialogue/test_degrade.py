@@ -1,17 +1,14 @@
 """Fitting a message to a channel: nothing lost, every part within the limit, marks in range."""
 
-import re
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from core.channels import Capabilities, OutboundPart
 from core.dialogue.degrade import degrade, reduce_marks
-from shared.messages import Choice, Citation, Message
-from shared.richtext import MarkKind, TextUnit, from_markdown, length
-from shared.utils.text import is_blank, is_grapheme_boundary
+from shared.messages import Attachment, Choice, Citation, Message
+from shared.richtext import MarkKind, TextUnit, from_markdown
 
 MESSAGE_ID = UUID(int=7)
 ALL_MARKS = frozenset({"bold", "italic", "strike", "code", "pre", "link", "quote"})
@@ -154,64 +151,60 @@ def test_an_endless_character_is_cut_rather_than_sent_too_long() -> None:
     assert all(len(part.text.text) <= 20 for part in parts)
 
 
-TOKENS = [
-    "a",
-    "bcd",
-    " ",
-    ". ",
-    "\n",
-    "\n\n",
-    "- ",
-    "👋",
-    "👨‍👩‍👧",
-    "e\u0301",
-    "{",
-    "€",
-    "’",
-    "国。",
-    "**",
-]
-texts_of_bots = st.lists(st.sampled_from(TOKENS), max_size=120).map("".join)
-capabilities_of_channels = st.builds(
-    Capabilities,
-    max_text=st.integers(4, 60),
-    text_unit=st.sampled_from(["codepoint", "utf16", "gsm7_or_ucs2"]),
-    marks=st.frozensets(st.sampled_from(sorted(ALL_MARKS))),
-    buttons=st.integers(0, 3),
-    citations=st.booleans(),
-)
+# --- attachments
+
+PICTURE = Attachment(kind="image", url="https://a.b/cat.png", description="A cat")
+PLAN = Attachment(kind="file", url="https://a.b/plan.pdf", name="Plan.pdf")
+PICTURES = Capabilities(max_text=40, attachments=frozenset({"image"}), caption_max=20, buttons=3)
 
 
-def without_space(text: str) -> str:
-    return re.sub(r"\s+", "", text)
+def shape(parts: tuple[OutboundPart, ...]) -> list[tuple[str, int, int]]:
+    return [(part.text.text, len(part.attachments), len(part.choices)) for part in parts]
 
 
-@given(texts_of_bots, capabilities_of_channels)
-@settings(max_examples=300, deadline=None)
-def test_every_part_fits_and_nothing_is_lost(text: str, capabilities: Capabilities) -> None:
-    parts = degrade(Message(text=text, choices=CHOICES), capabilities, MESSAGE_ID)
+def test_a_short_text_rides_with_the_first_attachment() -> None:
+    message = Message(text="Look!", attachments=(PICTURE, PICTURE), choices=CHOICES)
 
-    whole = reduce_marks(from_markdown(text), capabilities.marks).text
-    if not (parts and parts[-1].choices):
-        whole += "1. Yes 2. No"
-    assert without_space("".join(texts(parts))) == without_space(whole)
-    assert [part.index for part in parts] == list(range(len(parts)))
-    for part in parts:
-        assert not is_blank(part.text.text)
-        assert part.text.text == part.text.text.strip()
-        assert length(part.text.text, capabilities.text_unit) <= capabilities.max_text
-        assert all(0 <= m.start < m.end <= len(part.text.text) for m in part.text.marks)
-        assert part.choices == () or part is parts[-1]
+    assert shape(degrade(message, PICTURES, MESSAGE_ID)) == [("Look!", 1, 2), ("", 1, 0)]
 
 
-@given(st.text(alphabet="ab 👋é\u0301🇳🇬", min_size=1, max_size=200))
-@settings(max_examples=200)
-def test_cuts_keep_readers_characters_whole(text: str) -> None:
-    whole = from_markdown(text).text
-    position = 0
-    for part in texts(degrade(Message(text=text), Capabilities(max_text=40), MESSAGE_ID)):
-        position = whole.index(part, position) + len(part)
-        assert is_grapheme_boundary(whole, position)
+def test_a_text_too_long_for_a_caption_follows_the_attachments() -> None:
+    text = "Look what a fine day this is."
+    message = Message(text=text, attachments=(PICTURE, PICTURE), choices=CHOICES)
+
+    assert shape(degrade(message, PICTURES, MESSAGE_ID)) == [("", 1, 0), ("", 1, 0), (text, 0, 2)]
+
+
+@pytest.mark.parametrize("text", ["", "\u200b"])
+def test_an_attachment_alone_is_a_message(text: str) -> None:
+    message = Message(text=text, attachments=(PICTURE,))
+
+    assert shape(degrade(message, PICTURES, MESSAGE_ID)) == [("", 1, 0)]
+
+
+def test_a_kind_the_channel_lacks_becomes_a_link() -> None:
+    message = Message(text="Read this.", attachments=(PLAN, PICTURE))
+    plain = Capabilities(max_text=100)
+    (part,) = degrade(message, plain, MESSAGE_ID)
+    assert part.attachments == ()
+    assert part.text.text == (
+        "Read this.\n\nPlan.pdf (https://a.b/plan.pdf)\n\nA cat (https://a.b/cat.png)"
+    )
+    (linked,) = degrade(message, replace(plain, marks=ALL_MARKS), MESSAGE_ID)
+    assert [(mark.kind, mark.value) for mark in linked.text.marks] == [
+        ("link", PLAN.url),
+        ("link", PICTURE.url),
+    ]
+    nameless = Attachment(kind="file", url="https://a.b/x")
+    (bare,) = degrade(Message(text="", attachments=(nameless,)), plain, MESSAGE_ID)
+    assert bare.text.text == "https://a.b/x"
+
+
+def test_how_long_it_is_worth_delivering_stands_on_every_part() -> None:
+    message = Message(text="One sentence. And another.")
+    parts = degrade(message, Capabilities(max_text=20), MESSAGE_ID, valid_seconds=60.0)
+
+    assert [part.valid_seconds for part in parts] == [60.0, 60.0]
 
 
 def test_units_differ() -> None:
