@@ -72,14 +72,18 @@ def _element(rich: RichText, kind: str, start: int, end: int) -> Block | None:
 def _runs(rich: RichText, start: int, end: int, *, plain: bool) -> Iterator[Block]:
     """The text between two edges of marks, with the styles that hold all over it."""
     inline = [mark for mark in rich.marks if _is_inline(mark) and _meets(mark, start, end)]
-    edges = {edge for mark in inline for edge in (max(mark.start, start), min(mark.end, end))}
     coming = deque(sorted(inline, key=lambda mark: mark.start))
     over: list[Mark] = []
-    for left, right in pairwise(sorted(edges | {start, end})):
+    for left, right in pairwise(_edges(inline, start, end)):
         while coming and coming[0].start <= left:
             over.append(coming.popleft())
         over = [mark for mark in over if mark.end > left]
         yield _run(rich.text[left:right], over, plain=plain)
+
+
+def _edges(marks: Sequence[Mark], start: int, end: int) -> list[int]:
+    starts = {max(mark.start, start) for mark in marks}
+    return sorted({start, end, *starts, *(min(mark.end, end) for mark in marks)})
 
 
 def _is_inline(mark: Mark) -> bool:
