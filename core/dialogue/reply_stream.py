@@ -10,11 +10,11 @@ turn: the answer stops growing, nothing else.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
@@ -27,7 +27,7 @@ from core.llm.chain import Delta, Restart, may_refuse
 from core.pace import Pace, limits_of
 from shared.cache.limits import RateLimiter
 from shared.database import DatabaseManager
-from shared.errors import AppError, ChannelError, OutcomeUnknown, RateLimited
+from shared.errors import AppError, ChannelError, InvalidInput, OutcomeUnknown, RateLimited
 from shared.failpoints import failpoint
 from shared.utils.clock import utc_now
 from shared.utils.tasks import insist, to_the_end
@@ -53,6 +53,12 @@ def mode_of(capabilities: Capabilities, address: Address, setting: object = "aut
     if capabilities.streaming == "native":
         return "native"
     return "edit" if address.is_private else "paragraphs"
+
+
+def check_streaming(settings: Mapping[str, Any]) -> None:
+    """Raise InvalidInput unless `streaming`, where given, is auto or off."""
+    if settings.get("streaming", "auto") not in ("auto", "off"):
+        raise InvalidInput('streaming must be "auto" or "off".')
 
 
 def shown_of(written: str, mode: Mode) -> str:

@@ -17,6 +17,8 @@ from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.resources.channel_shown import MASK, ChannelShown, show, webhook_url
 from core.api.strict import Body, StrictRoute
 from core.channels import Account, ChannelAdapter, Connects, DescribesApp
+from core.dialogue.reply_stream import check_streaming
+from core.pace import check_rates
 from core.runtime import Runtime
 from shared.errors import AppError, InvalidInput
 from shared.models import audit
@@ -252,6 +254,8 @@ def _check_settings(runtime: Runtime, settings: dict[str, Any]) -> None:
         raise InvalidInput(message, code="bad_settings") from error
     if size > MAX_SETTINGS_BYTES:
         raise InvalidInput("the settings are too long", code="bad_settings")
+    check_streaming(settings)
+    check_rates(settings)
     if settings.get("api_base_url") is not None:
         check_api_base_url(
             settings["api_base_url"], public_base_url=runtime.settings.public_base_url

@@ -10,9 +10,7 @@ import pytest
 
 from adapters.telegram.emulator_faults import FaultKind
 from core.bots import Bot, Turn
-from core.channels import Address, Capabilities
 from core.dialogue import reply_stream
-from core.dialogue.reply_stream import is_enough, mode_of, shown_of
 from core.llm.emulator import OllamaEmulator
 from core.llm.emulator.models import CHAT_MODEL
 from core.llm.prompts import UNKNOWN
@@ -95,16 +93,16 @@ async def test_a_short_wait_is_one_send(pupil: Pupil) -> None:
 
 
 async def test_a_channel_that_is_set_to_whole_answers_gets_them_whole(pupil: Pupil) -> None:
-    await set_streaming(pupil, "off")
+    await set_up(pupil, streaming="off")
     await pupil.asks()
 
     assert [len(pupil.calls(m)) for m in ("sendMessage", "editMessageText")] == [1, 0]
 
 
-async def set_streaming(pupil: Pupil, value: str) -> None:
+async def set_up(pupil: Pupil, **settings: Any) -> None:
     account = pupil.learner.account
     sql = "UPDATE app.channels SET settings = settings || $3 WHERE creator_id = $1 AND id = $2"
-    await pupil.learner.app.fetch(sql, account.channel_id, {"streaming": value})
+    await pupil.learner.app.fetch(sql, account.channel_id, settings)
     pupil.learner.app.runtime.accounts.forget(account.channel_id)
 
 
@@ -115,6 +113,28 @@ async def test_updates_keep_the_channels_pace(pupil: Pupil) -> None:
     times = [call.at for call in pupil.calls("sendMessage") + pupil.calls("editMessageText")]
     assert len(times) >= 4
     assert all(later - earlier >= 0.99 for earlier, later in pairwise(times[:-1]))
+
+
+async def test_the_final_text_finds_a_token_left(pupil: Pupil) -> None:
+    pupil.ollama.token_seconds = 0.06
+    await set_up(pupil, rates={"conversation": 0.5})
+    await pupil.asks()
+
+    times = [call.at for call in pupil.calls("sendMessage") + pupil.calls("editMessageText")]
+    assert len(times) >= 3
+    assert all(later - earlier >= 1.99 for earlier, later in pairwise(times[:-1]))
+    [asked] = await pupil.learner.inbound()
+    waited = (await pupil.learner.last())["sent_at"] - asked["answered_at"]
+    assert waited.total_seconds() < 1
+
+
+async def test_without_a_token_to_spare_the_answer_is_sent_whole(pupil: Pupil) -> None:
+    await set_up(pupil, rates={"conversation": 0.01})
+    await pupil.learner.says("/help")
+    await work(pupil.learner.app)
+    await pupil.asks()
+
+    assert [len(pupil.calls(m)) for m in ("sendMessage", "editMessageText")] == [2, 0]
 
 
 async def test_in_a_group_it_grows_by_paragraphs(pupil: Pupil) -> None:
@@ -336,51 +356,3 @@ async def test_whoever_lost_the_conversation_shows_nothing_more(pupil: Pupil) ->
     assert text.endswith("[1] Habits")
     assert len(pupil.calls("sendMessage")) == 1
     assert await pupil.streams() == []
-
-
-# --- pure
-
-
-@pytest.mark.parametrize(
-    ("streaming", "to", "setting", "mode"),
-    [
-        ("native", Address(chat="C1", person="U1"), "auto", "native"),
-        ("edit", Address(chat="7", person="7"), "auto", "edit"),
-        ("edit", Address(chat="D7", person="7", direct=True), "auto", "edit"),
-        ("edit", Address(chat="-7", person="7"), "auto", "paragraphs"),
-        ("edit", Address(chat="-7"), "auto", "paragraphs"),
-        ("none", Address(chat="7", person="7"), "auto", "buffer"),
-        ("edit", Address(chat="7", person="7"), "off", "buffer"),
-        ("native", Address(chat="7", person="7"), "off", "buffer"),
-    ],
-)
-def test_the_mode_follows_the_channel_the_place_and_the_setting(
-    streaming: Any, to: Address, setting: str, mode: str
-) -> None:
-    assert mode_of(Capabilities(max_text=10, streaming=streaming), to, setting) == mode
-
-
-def test_what_is_pulled_is_not_pushed() -> None:
-    capabilities = Capabilities(max_text=10, streaming="native", delivery="pull")
-    assert mode_of(capabilities, Address(chat="7", person="7")) == "buffer"
-
-
-@pytest.mark.parametrize(
-    ("written", "shown"),
-    [
-        ("", ""),
-        ("I don't kn", ""),
-        (UNKNOWN, ""),
-        ("I don't know everything, but **ha", "I don't know everything, but **ha**"),
-        ("Rest. [1", "Rest."),
-    ],
-)
-def test_what_is_shown_of_an_unfinished_answer(written: str, shown: str) -> None:
-    assert shown_of(written, "edit") == shown
-
-
-@pytest.mark.parametrize(
-    ("shown", "enough"), [("Yes", False), ("Yes.", True), ("v1.2 or", False), ("a" * 40, True)]
-)
-def test_a_sentence_or_some_words_are_enough_to_begin(shown: str, enough: bool) -> None:
-    assert is_enough(shown) is enough
