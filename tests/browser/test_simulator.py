@@ -119,28 +119,6 @@ async def narrow(browser: Browser, dev: Dev) -> AsyncIterator[Simulator]:
         yield simulator
 
 
-async def test_one_bot_on_four_platforms_side_by_side(wide: Simulator) -> None:
-    """Each app shows the same welcome and answers in its own way."""
-    telegram, slack, sms = (wide.pane(name) for name in ("telegram", "slack", "sms"))
-    await telegram.root.get_by_role("button", name="Start", exact=True).click()
-    await telegram.sees("Hello Ada! I'm your coach.")
-    await telegram.says_and_sees(QUESTION, "choose one small action")
-    await expect(telegram.log.locator(".from-person .ticks").last).to_have_attribute(
-        "aria-label", "read"
-    )
-    await slack.opens("team")
-    await slack.says(f"@Cairn {QUESTION}")
-    thread = slack.log.locator(".thread")
-    await expect(thread.get_by_text("choose one small action")).to_be_visible(timeout=ANSWER_MS)
-    await expect(thread.locator(".context").first).to_contain_text("Habits")
-    await sms.says_and_sees("How much sleep do I need?", "seven hours")
-    small = sms.log.locator(".from-bot .small").last
-    await expect(small).to_contain_text("segments · GSM-7")
-    await expect(small).to_contain_text("Delivered")
-    await expect(wide.page.frame_locator("iframe").get_by_text("I'm your coach")).to_be_visible()
-    assert await wide.page.evaluate(_NAMELESS) == []
-
-
 async def test_a_team_a_practice_and_a_learner_each_with_their_bot(wide: Simulator) -> None:
     telegram, slack, sms = (wide.pane(name) for name in ("telegram", "slack", "sms"))
     await slack.uses("standup")
@@ -150,6 +128,9 @@ async def test_a_team_a_practice_and_a_learner_each_with_their_bot(wide: Simulat
     await slack.opens("team")
     await slack.sees("Ada reported")
     await slack.sees("Ben reported")
+    await slack.says("@Cairn blockers")
+    await expect(slack.log.locator(".thread")).to_contain_text("Open blockers", timeout=ANSWER_MS)
+    assert await wide.page.get_by_role("radio", checked=True).count() == 0
     await sms.belongs_to("Ben")
     await books(sms)
     await telegram.belongs_to("Ben")
@@ -206,6 +187,30 @@ async def take_picture(page: Page, name: str) -> None:
             " each.getAnimations().every((one) => one.playState !== 'running'))"
         )
         await page.screenshot(path=IMAGES / name)
+
+
+async def test_one_bot_on_four_platforms_side_by_side(wide: Simulator) -> None:
+    """Each app shows the same welcome and answers in its own way."""
+    telegram, slack, sms = (wide.pane(name) for name in ("telegram", "slack", "sms"))
+    await wide.page.get_by_role("radio", name="coach").check(force=True)
+    await expect(slack.root.get_by_label("Bot", exact=True)).to_have_value("coach")
+    await telegram.root.get_by_role("button", name="Start", exact=True).click()
+    await telegram.sees("Hello Ada! I'm your coach.")
+    await telegram.says_and_sees(QUESTION, "choose one small action")
+    await expect(telegram.log.locator(".from-person .ticks").last).to_have_attribute(
+        "aria-label", "read"
+    )
+    await slack.opens("team")
+    await slack.says(f"@Cairn {QUESTION}")
+    thread = slack.log.locator(".thread").last
+    await expect(thread.get_by_text("choose one small action")).to_be_visible(timeout=ANSWER_MS)
+    await expect(thread.locator(".context").first).to_contain_text("Habits")
+    await sms.says_and_sees("How much sleep do I need?", "seven hours")
+    small = sms.log.locator(".from-bot .small").last
+    await expect(small).to_contain_text("segments · GSM-7")
+    await expect(small).to_contain_text("Delivered")
+    await expect(wide.page.frame_locator("iframe").get_by_text("I'm your coach")).to_be_visible()
+    assert await wide.page.evaluate(_NAMELESS) == []
 
 
 async def test_a_thread_goes_on_in_place(wide: Simulator) -> None:

@@ -19,13 +19,12 @@ class App {
     this.bots = stage.bots;
     this.panes = new Map();
     for (const data of [...stage.panes].sort(byOrder)) {
-      this.add(new Pane(data, stage.bots, SKINS[data.name] ?? plainSkin, trouble));
+      this.add(new Pane(data, stage.bots, SKINS[data.name] ?? plainSkin, trouble, () => this.checkBots()));
     }
-    if (stage.web) this.add(new WebPane(stage.web, stage.bots, trouble));
+    if (stage.web) this.add(new WebPane(stage.web, stage.bots, trouble, () => this.checkBots()));
     byId("panes").setAttribute("aria-busy", "false");
     this.tabs = new Tabs(byId("tabs"), [...this.panes.keys()].map((name) => [name, titleOf(name)]));
-    const behind = new Set([...stage.panes, ...(stage.web ? [stage.web] : [])].map((each) => each.bot));
-    this.drawBots(behind.size === 1 ? [...behind][0] : null);
+    this.drawBots();
     new MutationObserver(() => this.panes.get("web")?.showTheme(document.documentElement.dataset.theme)).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
 
@@ -35,12 +34,20 @@ class App {
     pane.refresh();
   }
 
-  drawBots(current) {
+  drawBots() {
     for (const { name } of this.bots) {
       const input = element("input", { type: "radio", name: "bot", value: name });
-      input.checked = name === current;
       input.addEventListener("change", () => this.changeBots(name));
       byId("bots").append(element("label", {}, input, element("span", {}, name)));
+    }
+    this.checkBots();
+  }
+
+  /** One is chosen when all panes have it, and none when they differ. */
+  checkBots() {
+    const behind = new Set([...this.panes.values()].map((pane) => pane.bot));
+    for (const input of byId("bots").querySelectorAll("input")) {
+      input.checked = behind.size === 1 && behind.has(input.value);
     }
   }
 

@@ -10,8 +10,8 @@ export const titleOf = (name) => TITLES[name] ?? name;
 
 export class Pane {
   /** `makeSkin(pane)` draws the platform: {root, log, show(place), bubble(b), typing(is), empty}. */
-  constructor({ name, bot, places }, bots, makeSkin, onTrouble) {
-    Object.assign(this, { name, bot, places, bots, onTrouble });
+  constructor({ name, bot, places }, bots, makeSkin, onTrouble, onBot) {
+    Object.assign(this, { name, bot, places, bots, onTrouble, onBot });
     this.place = places[0];
     this.seen = new Map(); // by place: how many bubbles its person has looked at
     this.threads = new Map(); // by bubble: whether somebody opened or closed it
@@ -43,6 +43,7 @@ export class Pane {
     try {
       await setBot(bot, this.name);
       this.showBot(bot);
+      this.onBot();
     } catch (error) {
       this.onTrouble(error.message);
     }

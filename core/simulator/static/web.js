@@ -3,11 +3,13 @@ import { element } from "/static/dom.js";
 import { setBot } from "./api.js";
 import { picker } from "./pane.js";
 
+const FONT_SIZE = "14.5px"; // beside phones, the page is a phone too
+
 export class WebPane {
-  constructor({ page, bot }, bots, onTrouble) {
+  constructor({ page, bot }, bots, onTrouble, onBot) {
     this.name = "web";
     this.page = page;
-    this.onTrouble = onTrouble;
+    Object.assign(this, { bot, onTrouble, onBot });
     this.frame = element("iframe", { src: page, title: "Web chat" });
     this.frame.addEventListener("load", () => this.adopt());
     this.botPicker = picker("bot", "Bot", bots.map((each) => each.name), bot, (name) => this.changeBot(name));
@@ -22,6 +24,7 @@ export class WebPane {
     const inner = this.frame.contentDocument;
     if (!inner) return;
     this.showTheme(document.documentElement.dataset.theme);
+    inner.documentElement.style.fontSize = FONT_SIZE;
     inner.getElementById("close-chat")?.remove();
     inner.getElementById("theme")?.remove();
     this.frame.contentWindow.postMessage({ type: "cairn:hello" }, location.origin);
@@ -37,12 +40,14 @@ export class WebPane {
     try {
       await setBot(bot, this.name);
       this.showBot(bot);
+      this.onBot();
     } catch (error) {
       this.onTrouble(error.message);
     }
   }
 
   showBot(bot) {
+    this.bot = bot;
     this.botPicker.querySelector("select").value = bot;
     this.frame.src = this.page; // it reads the bot's name and suggestions anew
   }
