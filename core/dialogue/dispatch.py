@@ -63,7 +63,7 @@ async def run(heard: Hearing) -> None:
         await _fill(heard, form)
     elif not form and _picks(heard):
         await run(heard)
-    elif heard.work.kind == "message" and await _opts(heard):
+    elif not heard.is_picked and await _opts(heard):
         return
     elif form:
         await _fill(heard, form)
@@ -142,6 +142,8 @@ async def _start(heard: Hearing, payload: str) -> None:
 
 async def _opts(heard: Hearing) -> bool:
     """Take a customary word as the wish to be left alone, or to be written to again."""
+    if heard.work.kind != "message":
+        return False
     if optout.is_stop(heard.turn.text):
         heard.session.pop("form", None)
         await stop(heard.call)
