@@ -10,6 +10,7 @@ turn: the answer stops growing, nothing else.
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -260,8 +261,10 @@ class ReplyStream:
 
     async def _call(self, call: Awaitable[T]) -> T:
         """One call, one deadline; every failure comes out as a ChannelError, and has its pause."""
+        # No call outlasts the lease: it would undo what whoever has it next makes final.
+        left = self._place.hold.sure_until - time.monotonic()
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(min(CALL_SECONDS, left)):
                 return await call
         except TimeoutError as error:
             raise OutcomeUnknown from error
@@ -269,6 +272,8 @@ class ReplyStream:
             known = self._adapter.classify(error)
             if isinstance(known, RateLimited):
                 await self._rest(known)
+            if known is error:
+                raise
             raise known from error
 
     async def _rest(self, error: RateLimited) -> None:

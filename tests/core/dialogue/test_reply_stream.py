@@ -293,16 +293,21 @@ async def test_a_message_deleted_while_it_grows_is_sent_anew(pupil: Pupil) -> No
     assert last.text.endswith("[1] Habits")
 
 
-async def test_nothing_grows_before_what_still_waits_to_be_sent(pupil: Pupil) -> None:
-    pupil.learner.emulator.fails("rate_limit", seconds=2)
-    await pupil.learner.says("/help")
-    await work(pupil.learner.app)
-    await pupil.asks()
+async def test_nothing_grows_before_what_is_still_being_sent(pupil: Pupil) -> None:
+    learner, runtime = pupil.learner, pupil.learner.app.runtime
+    learner.emulator.fails("delay", seconds=4)
+    await learner.says("/help")
+    conversation = learner.app.creator_id, await learner.conversation_id()
+    await runtime.engine.take_turn(*conversation)
+    sending = asyncio.create_task(runtime.outbox.deliver(*conversation))
+    await eventually(lambda: pupil.calls("sendMessage"))
+    await learner.says(QUESTION)
+    await runtime.engine.take_turn(*conversation)
+    await sending
     await answered(pupil)
 
-    texts = [call.params["text"] for call in pupil.calls("sendMessage") if call.status == 200]
-    assert texts[0].startswith("Here is what I understand")
-    assert len(texts) == 2
+    assert [text.split()[0] for text in pupil.texts] == ["Here", "To"]
+    assert pupil.calls("editMessageText") == []
 
 
 @pytest.mark.parametrize(
