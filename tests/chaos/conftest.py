@@ -4,18 +4,23 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from adapters.slack.emulator import SlackEmulator
+from adapters.sms.emulator import SmsEmulator
 from adapters.telegram.emulator import TelegramEmulator
+from core.channels import Account
 from core.creators import add_creator
 from core.runtime import open_runtime
 from shared.settings import Settings
 from tests.chaos.people import ANSWER_SECONDS, TelegramPerson, WebPerson
 from tests.chaos.processes import Nursery
-from tests.chaos.stage import EXTRA, SECRET_TOKEN, Gateway, Stage
+from tests.chaos.stage import EXTRA, NO_RATES, PUBLIC_URL, SECRET_TOKEN, Gateway, Stage
 from tests.databases import DatabaseUrls
 from tests.serving import serving
 
@@ -47,34 +52,44 @@ async def stage(
     nursery: Nursery,
     tmp_path: Path,
 ) -> AsyncIterator[Stage]:
-    settings = settings.model_copy(update={"extra_paths": str(EXTRA)})
-    emulator = TelegramEmulator(log_path=tmp_path / "telegram.jsonl")
+    settings = settings.model_copy(
+        update={"extra_paths": str(EXTRA), "public_base_url": PUBLIC_URL}
+    )
     limits = httpx.Limits(max_connections=SENDERS)
     async with (
-        serving(emulator, lifespan="off") as telegram_url,
+        AsyncExitStack() as platforms,
         open_runtime(settings) as runtime,
         httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, trust_env=False) as client,
     ):
         created = await add_creator(runtime.database, "Chaos school")
-        telegram = await runtime.accounts.add(
-            created.id,
-            runtime.channels["telegram"],
-            name="telegram",
-            bot="echo",
-            credentials={"bot_token": emulator.token, "secret_token": SECRET_TOKEN},
-            settings={"api_base_url": telegram_url},
-        )
-        web = await runtime.accounts.add(
-            created.id, runtime.channels["web"], name="web", bot="echo", credentials={}, settings={}
-        )
+
+        async def channel(type_: str, credentials: dict[str, str], **more: Any) -> Account:
+            return await runtime.accounts.add(
+                created.id,
+                runtime.channels[type_],
+                name=type_,
+                bot="echo",
+                credentials=credentials,
+                settings=NO_RATES | more,
+            )
+
+        telegram = TelegramEmulator(log_path=tmp_path / "telegram.jsonl")
+        slack = SlackEmulator(log_path=tmp_path / "slack.jsonl")
+        sms = SmsEmulator(log_path=tmp_path / "sms.jsonl")
+        urls = [await opened(platforms, emulator) for emulator in (telegram, slack, sms)]
+        secret = {"bot_token": telegram.token, "secret_token": SECRET_TOKEN}
         playing = Stage(
             runtime=runtime,
             urls=database_urls,
             settings=settings,
             creator_id=created.id,
-            telegram=telegram,
-            web=web,
-            emulator=emulator,
+            telegram=await channel("telegram", secret, api_base_url=urls[0]),
+            slack=await channel("slack", slack.credentials, api_base_url=f"{urls[1]}/api/"),
+            sms=await channel("sms", sms.credentials, api_base_url=urls[2]),
+            web=await channel("web", {}),
+            emulator=telegram,
+            slack_emulator=slack,
+            sms_emulator=sms,
             nursery=nursery,
             client=client,
         )
@@ -82,7 +97,12 @@ async def stage(
             yield playing
         finally:
             await playing.stop()
-            await emulator.close()
+
+
+async def opened(stack: AsyncExitStack, emulator: Any) -> str:
+    """The address of an emulated platform, served until the stack is closed."""
+    stack.push_async_callback(emulator.close)
+    return await stack.enter_async_context(serving(emulator, lifespan="off"))
 
 
 @pytest.fixture

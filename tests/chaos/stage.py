@@ -1,4 +1,4 @@
-"""What a chaos test plays on: a creator, two channels, an emulated Telegram, and processes."""
+"""What a chaos test plays on: a creator, a channel of each type, emulated platforms, processes."""
 
 import os
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ from uuid import UUID
 import asyncpg
 import httpx
 
+from adapters.slack.emulator import SlackEmulator
+from adapters.sms.emulator import SmsEmulator
 from adapters.telegram.emulator import TelegramEmulator
 from core.channels import Account
 from core.runtime import Runtime
@@ -21,6 +23,11 @@ EXTRA = Path(__file__).parent / "extra"
 SECRET_TOKEN = "chaos-secret"
 QUIET_SECONDS = 30.0
 
+# Where platforms believe us to be. Nobody listens there: people post to the gateways themselves.
+PUBLIC_URL = "http://127.0.0.1:9"
+# Set by a creator whose platform allows more; here, so that thousands of messages take seconds.
+NO_RATES = {"rates": {"account": 0, "conversation": 0, "group": 0}}
+
 # Short enough for a test to wait for; the relations between them are those of production.
 WORKER = {
     "LEASE_SECONDS": "1.5",
@@ -29,6 +36,9 @@ WORKER = {
     "RETRY_SECONDS": "0.1",
     "DRAIN_SECONDS": "5",
     "TURN_SECONDS": "20",
+    "SEND_SECONDS": "3",
+    "GRACE_SECONDS": "1",
+    "RECONCILE_SECONDS": "2",
 }
 NO_LIMITS = {
     "CAIRN_LIMITS__WEBHOOK_PER_SECOND": "0",
@@ -55,8 +65,12 @@ class Stage:
     settings: Settings
     creator_id: UUID
     telegram: Account
+    slack: Account
+    sms: Account
     web: Account
     emulator: TelegramEmulator
+    slack_emulator: SlackEmulator
+    sms_emulator: SmsEmulator
     nursery: Nursery
     client: httpx.AsyncClient
     started: list[Process] = field(default_factory=list)
@@ -96,6 +110,7 @@ class Stage:
             "CAIRN_OLLAMA__HOST": s.ollama.host,
             "CAIRN_SECRET_KEYS": s.secret_keys.get_secret_value(),
             "CAIRN_EXTRA_PATHS": str(EXTRA),
+            "CAIRN_PUBLIC_BASE_URL": PUBLIC_URL,
             **NO_LIMITS,
             **{f"CAIRN_WORKER__{k.upper()}": v for k, v in (WORKER | (changes or {})).items()},
         }
@@ -127,6 +142,13 @@ class Stage:
             left = [dict(row) for row in await self.fetch(_UNFINISHED)]
             tails = "\n\n".join(f"{p.log.name}: {p.tail()[-1500:]}" for p in self.started[-4:])
             raise AssertionError(f"not quiet after {timeout} s: {left}\n{tails}") from None
+
+    async def until_tried(self, sends: int) -> None:
+        """Wait until so many sends were tried and refused before a byte left."""
+        refused = (
+            "SELECT 1 FROM app.send_attempts WHERE error_code = 'channel_unreachable' OFFSET $1"
+        )
+        await eventually(lambda: self.fetch(refused, sends), timeout=QUIET_SECONDS)
 
     async def uncertain(self) -> list[asyncpg.Record]:
         return await self.fetch(

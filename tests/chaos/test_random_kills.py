@@ -10,7 +10,8 @@ import pytest
 
 from core.dialogue.guard import MAX_DEATHS
 from tests.chaos import oracle
-from tests.chaos.people import PATIENCE_SECONDS, Person, TelegramPerson, WebPerson
+from tests.chaos.people import PATIENCE_SECONDS, Person
+from tests.chaos.platforms import PLATFORMS, opened_on
 from tests.chaos.processes import Process
 from tests.chaos.stage import Gateway, Stage
 from tests.waiting import eventually
@@ -18,6 +19,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 SENDERS = 20
+CHANNELS = (*PLATFORMS, "web")
 MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "100"))
 WORKERS = 4
 GATEWAYS = 2
@@ -51,13 +53,12 @@ async def test_twenty_random_kills_lose_double_and_reorder_nothing(
 
 
 async def crowd(stage: Stage, gateway: Callable[[], Gateway]) -> list[Person]:
-    people: list[Person] = []
-    for number in range(SENDERS // 2):
-        people.append(TelegramPerson(stage=stage, gateway=gateway, chat=2000 + number))
-        visitor = WebPerson(stage=stage, gateway=gateway)
-        await visitor.opens()
-        people.append(visitor)
-    return people
+    """As many on each channel."""
+    return [
+        await opened_on(channel, stage, gateway, number)
+        for number in range(SENDERS // len(CHANNELS))
+        for channel in CHANNELS
+    ]
 
 
 async def talk(person: Person, chance: random.Random) -> None:
