@@ -24,7 +24,8 @@ FROM app.messages m
 JOIN app.ai_conversations v ON v.creator_id = m.creator_id AND v.id = m.conversation_id
 JOIN app.channels h ON h.creator_id = m.creator_id AND h.id = m.channel_id
 LEFT JOIN app.contact_identities i ON i.creator_id = m.creator_id AND i.channel_id = m.channel_id
-  AND i.address = v.address ->> 'person' AND i.address = v.address ->> 'chat'
+  AND i.address = v.address ->> 'person'
+  AND (i.address = v.address ->> 'chat' OR (v.address ->> 'direct')::boolean)
 LEFT JOIN app.reply_streams s ON s.creator_id = m.creator_id AND s.message_id = m.id
 LEFT JOIN LATERAL (
   SELECT id, started_at, finished_at FROM app.send_attempts
@@ -167,6 +168,20 @@ SET status = CASE WHEN times < $3 THEN 'queued' ELSE 'failed' END, attempts = ti
 FROM tried
 WHERE m.creator_id = $1 AND m.id = (SELECT message_id FROM attempt) AND m.status = 'sending'
 """
+# It goes on at the first part not known to be out; those known to be out after it stay out.
+_REQUEUE = """
+UPDATE app.messages
+SET status = 'queued', attempts = 0, error_code = NULL, parts_sent = (
+  SELECT count(*) FROM (
+    SELECT part, row_number() OVER (ORDER BY part) - 1 AS place FROM (
+      SELECT DISTINCT part FROM app.send_attempts
+      WHERE creator_id = $1 AND message_id = $2 AND outcome = 'sent'
+        AND coalesce(state, 'sent') NOT IN ('failed', 'undelivered', 'canceled')) known) run
+  WHERE part = place)
+WHERE creator_id = $1 AND id = $2 AND direction = 'out'
+  AND status IN ('uncertain', 'failed', 'undelivered')
+RETURNING conversation_id
+"""
 _CLAIMED = """
 SELECT EXISTS (
   SELECT FROM app.send_attempts
@@ -194,6 +209,12 @@ class EarlyReceipt:
     provider_id: str
     state: str
     error_code: str | None
+
+
+async def requeue(connection: PgConnection, creator_id: UUID, message_id: UUID) -> UUID | None:
+    """Have an uncertain or failed message sent again; its conversation, None for any other."""
+    conversation_id: UUID | None = await connection.fetchval(_REQUEUE, creator_id, message_id)
+    return conversation_id
 
 
 async def is_claimed(

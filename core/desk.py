@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from core import attempts
 from core.channels import ChannelAdapter
 from core.jobs import enqueue
 from core.live import CHANGED, LiveBus
@@ -9,20 +10,6 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import NotFound
 from shared.utils.ids import derived_id, new_id
 
-# It goes on at the first part not known to be out; those known to be out after it stay out.
-_RESEND = """
-UPDATE app.messages
-SET status = 'queued', attempts = 0, error_code = NULL, parts_sent = (
-  SELECT count(*) FROM (
-    SELECT part, row_number() OVER (ORDER BY part) - 1 AS place FROM (
-      SELECT DISTINCT part FROM app.send_attempts
-      WHERE creator_id = $1 AND message_id = $2 AND outcome = 'sent'
-        AND coalesce(state, 'sent') NOT IN ('failed', 'undelivered', 'canceled')) known) run
-  WHERE part = place)
-WHERE creator_id = $1 AND id = $2 AND direction = 'out'
-  AND status IN ('uncertain', 'failed', 'undelivered')
-RETURNING conversation_id
-"""
 _WAKE = """
 UPDATE app.ai_conversations
 SET outbound_due_at = coalesce(outbound_due_at, now()), outbound_hinted_at = now()
@@ -96,7 +83,7 @@ class Desk:
         Raises NotFound for any other message.
         """
         async with self._database.transaction(creator_id) as connection:
-            conversation_id = await connection.fetchval(_RESEND, creator_id, message_id)
+            conversation_id = await attempts.requeue(connection, creator_id, message_id)
             if conversation_id is None:
                 raise NotFound("no uncertain or failed message with this id")
             await self._wake(connection, creator_id, conversation_id)

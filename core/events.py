@@ -146,6 +146,8 @@ class ReceiptEvent(ChannelEvent):
     part: int = 0
     state: Literal["queued", "sent", "delivered", "read", "failed", "undelivered", "canceled"]
     error_code: str | None = None
+    # A failure for a reason that passes: worth one more send.
+    retryable: bool = False
 
 
 class OptEvent(ChannelEvent):

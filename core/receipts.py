@@ -5,6 +5,7 @@ first of its parts that did.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from core import attempts
@@ -25,6 +26,8 @@ RANK: dict[str, int] = {
     "delivered": 5,
     "read": 6,
 }
+
+AGAIN_SECONDS = 30.0  # after a failure that passes, such as a full queue
 
 FAILURES = frozenset({"canceled", "failed", "undelivered"})
 # What a report may change; `sending` and `uncertain` wait for what is known of the attempt.
@@ -51,6 +54,18 @@ ORDER BY a.part, a.started_at DESC
 _MERGE = """
 UPDATE app.messages SET status = $3, error_code = $4
 WHERE creator_id = $1 AND id = $2 AND status = ANY ($5)
+"""
+_FAILED_ONCE = """
+SELECT a.message_id FROM app.send_attempts a
+WHERE a.creator_id = $1 AND a.channel_id = $2 AND a.provider_id = $3
+  AND NOT EXISTS (
+    SELECT FROM app.send_attempts o
+    WHERE o.creator_id = $1 AND o.message_id = a.message_id AND o.part = a.part AND o.id <> a.id
+      AND (o.started_at > a.started_at OR o.state IN ('failed', 'undelivered', 'canceled')))
+"""
+_DUE_IN = """
+UPDATE app.ai_conversations SET outbound_due_at = coalesce(outbound_due_at, now() + $3)
+WHERE creator_id = $1 AND id = $2
 """
 _KEEP = """
 INSERT INTO app.early_receipts (creator_id, channel_id, provider_id, state, error_code)
@@ -102,12 +117,13 @@ async def settle(connection: PgConnection, event: ReceiptEvent) -> None:
     name = event.message_external_id
     await connection.execute(_LOCK_NAME, attempts.name_lock(event.creator_id, name))
     report = EarlyReceipt(provider_id=name, state=event.state, error_code=event.error_code)
-    if await _apply(connection, *where, report):
-        return
-    if await _settle_own(connection, event):
-        await _apply(connection, *where, report)
-        return
-    await connection.execute(_KEEP, *where, name, event.state, event.error_code)
+    is_known = await _apply(connection, *where, report)
+    if not is_known and await _settle_own(connection, event):
+        is_known = await _apply(connection, *where, report)
+    if not is_known:
+        await connection.execute(_KEEP, *where, name, event.state, event.error_code)
+    elif event.retryable:
+        await _send_again(connection, event)
 
 
 async def settle_early(
@@ -116,6 +132,17 @@ async def settle_early(
     """Apply the receipts that came before the send they belong to was recorded."""
     for report in early:
         await _apply(connection, creator_id, channel_id, report)
+
+
+async def _send_again(connection: PgConnection, event: ReceiptEvent) -> None:
+    """Once for each part, and in a while: what made it fail has to pass first."""
+    where = (event.creator_id, event.channel_id, event.message_external_id)
+    message_id = await connection.fetchval(_FAILED_ONCE, *where)
+    if message_id is None:
+        return
+    conversation_id = await attempts.requeue(connection, event.creator_id, message_id)
+    due_in = timedelta(seconds=AGAIN_SECONDS)
+    await connection.execute(_DUE_IN, event.creator_id, conversation_id, due_in)
 
 
 async def merge(connection: PgConnection, creator_id: UUID, message_id: UUID) -> None:

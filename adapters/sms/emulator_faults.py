@@ -48,6 +48,7 @@ class Fault:
     seconds: float = 1
     status: int = 502
     code: int = 30003
+    held: bool = False  # status callbacks wait for `release`
     silent: bool = False  # no status callback tells of a message that was accepted all the same
 
     def hits(self, method: str, chat: str) -> bool:

@@ -26,16 +26,19 @@ class Reports(People):
         self.reported: list[Reported] = []
         self._held: list[tuple[Text, Fault]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     def report(self, text: Text, fault: Fault | None) -> None:
-        """Begin to tell of a message; a `late` fault waits for `release`."""
-        if fault and fault.kind == "late":
+        """Begin to tell of a message; where a fault holds it back, at its `release`."""
+        if self._is_over:
+            return
+        if fault and (fault.kind == "late" or fault.held):
             self._held.append((text, fault))
         else:
             self._spawn(text, fault)
 
     def release(self) -> None:
-        """Report the messages whose callbacks a `late` fault holds back."""
+        """Report the messages whose callbacks a fault holds back."""
         held, self._held[:] = list(self._held), []
         for text, fault in held:
             self._spawn(text, fault)
@@ -46,6 +49,7 @@ class Reports(People):
             await asyncio.gather(*self._tasks)
 
     async def stop_reporting(self) -> None:
+        self._is_over = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,6 +1,6 @@
 """What Twilio's refusals mean to us: one table by error code. https://www.twilio.com/docs/api/errors
 
-The codes of 30000 and up come in status callbacks, where `RETRIED` says which of them pass.
+The codes of 30000 and up mostly come in status callbacks, after the API took the message.
 """
 
 from collections.abc import Callable
@@ -74,8 +74,6 @@ _LATER: dict[int, float] = {
     30008: QUEUE_FULL_SECONDS,  # unknown, often passes
     63038: DAY_FULL_SECONDS,  # a trial account's messages of the day
 }
-RETRIED = frozenset(("30001", "30008"))
-"""Codes of failed deliveries that are worth one more send: a full queue, an unknown error."""
 
 
 def classify(error: Exception) -> ChannelError:

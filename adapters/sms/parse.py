@@ -33,6 +33,7 @@ NOTHING = Reply(
     body='<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type="application/xml"
 )
 OPTED_OUT = "21610"  # https://www.twilio.com/docs/api/errors/21610
+RETRIED = ("30001", "30008")  # a full queue, an unknown error
 
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _MAX_ADDRESS = 100
@@ -179,6 +180,7 @@ def _receipt(
         part=part,
         state=state,
         error_code=code if code not in ("", "0") else None,
+        retryable=code in RETRIED,
     )
     if code != OPTED_OUT:
         return (receipt,)

@@ -125,7 +125,6 @@ async def stage(settings: Settings) -> AsyncIterator[Stage]:
             app = App(runtime=runtime, creator_id=creator.id)
             yield Stage(app=app, api=api, twilio=twilio, channel=channel)
         await twilio.close()
-        await runtime.channels["sms"].close()  # idle connections would hold the server up
 
 
 async def add_channel(api: httpx.AsyncClient, twilio: SmsEmulator, url: str) -> dict[str, Any]:
@@ -338,6 +337,42 @@ async def test_a_late_receipt_still_counts(stage: Stage) -> None:
     stage.twilio.release()
     await stage.twilio.settled()
     assert await stage.statuses() == ["delivered"]
+
+
+_DUE = """
+SELECT id, outbound_due_at > now() AS later FROM app.ai_conversations WHERE creator_id = $1
+"""
+_NOW = """
+UPDATE app.ai_conversations SET outbound_due_at = now() WHERE creator_id = $1 RETURNING id
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["passes", "stays"])
+async def test_a_failure_that_passes_is_sent_once_more(stage: Stage, times: int) -> None:
+    stage.twilio.fails("undelivered", code=30008, times=times)
+    await stage.twilio.says("hello")
+    await eventually(lambda: [r.status for r in stage.twilio.reported] == [200, 200])
+    await stage.reaches("queued")
+    [conversation] = await stage.app.fetch(_DUE)
+    assert conversation["later"]
+
+    await stage.app.fetch(_NOW)
+    await stage.reaches("delivered" if times == 1 else "undelivered")
+    assert stage.twilio.texts() == ['You said "hello"'] * 2
+    await stage.quiet()
+    assert len(stage.twilio.sent) == 2
+
+
+async def test_only_the_part_that_failed_is_sent_once_more(stage: Stage) -> None:
+    stage.twilio.fails("undelivered", code=30001, skip=1, held=True)
+    texts = await stage.asks("long")
+    stage.twilio.release()
+    await stage.reaches("queued")
+
+    await stage.app.fetch(_NOW)
+    await stage.reaches("delivered")
+    assert stage.twilio.texts() == [*texts, texts[1]]
+    assert_whole(texts)
 
 
 # --- sends whose answer never came

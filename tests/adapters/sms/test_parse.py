@@ -278,6 +278,16 @@ def test_a_failure_tells_its_code() -> None:
     assert event.error_code == "30003"
 
 
+@pytest.mark.parametrize(
+    ("code", "passes"), [("30001", True), ("30008", True), ("30003", False), ("30007", False)]
+)
+def test_some_failures_are_worth_one_more_send(code: str, passes: bool) -> None:
+    [event] = events_of(status("undelivered", ErrorCode=code))
+
+    assert isinstance(event, ReceiptEvent)
+    assert event.retryable is passes
+
+
 def test_opting_out_may_be_told_by_a_failure_alone() -> None:
     receipt, opted = events_of(status("failed", ErrorCode="21610"))
 
