@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from uuid import UUID
 
 from core.accounts import Accounts
 from core.attachments import Attachments
@@ -85,84 +87,112 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(vectors.close)
         models = await stack.enter_async_context(open_models(settings.ollama))
         yield _assemble(
-            settings=settings,
-            database=database,
-            keys=keys,
-            live=live,
-            limiter=RateLimiter(redis),
-            channels=channels,
-            bots=bots,
-            vectors=vectors,
-            models=models,
+            _Opened(
+                settings=settings,
+                database=database,
+                keys=keys,
+                live=live,
+                limiter=RateLimiter(redis),
+                channels=channels,
+                bots=bots,
+                vectors=vectors,
+                models=models,
+            )
         )
 
 
-def _assemble(
-    *,
-    settings: Settings,
-    database: DatabaseManager,
-    keys: KeyRing,
-    live: LiveBus,
-    limiter: RateLimiter,
-    channels: dict[str, ChannelAdapter],
-    bots: dict[str, Bot],
-    vectors: ChromaVectors,
-    models: Models,
-) -> Runtime:
-    owner = new_id()
-    accounts = Accounts(database, keys, public_base_url=settings.public_base_url)
-    knowledge = Knowledge(database, vectors, models.embedders)
-    answering = Answering(
-        knowledge=knowledge,
-        chain=models.answers,
-        live=live,
-        budget_seconds=settings.worker.turn_seconds * (1 - TURN_RESERVE),
-    )
-    # Half of a worker's places stay free for whoever needs not wait.
-    pace = Pace(limiter, places=settings.worker.concurrency // 2)
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """What was opened or loaded, and what several parts are built on."""
+
+    settings: Settings
+    database: DatabaseManager
+    keys: KeyRing
+    live: LiveBus
+    limiter: RateLimiter
+    channels: dict[str, ChannelAdapter]
+    bots: dict[str, Bot]
+    vectors: ChromaVectors
+    models: Models
+    owner: UUID = field(default_factory=new_id)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        base_url = self.settings.public_base_url
+        return Accounts(self.database, self.keys, public_base_url=base_url)
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        return Knowledge(self.database, self.vectors, self.models.embedders)
+
+    @cached_property
+    def pace(self) -> Pace:
+        # Half of a worker's places stay free for whoever needs not wait.
+        return Pace(self.limiter, places=self.settings.worker.concurrency // 2)
+
+
+def _assemble(opened: _Opened) -> Runtime:
     return Runtime(
-        settings=settings,
-        database=database,
-        keys=keys,
-        accounts=accounts,
-        installations=StoredInstallations(database, accounts),
-        live=live,
-        limiter=limiter,
-        channels=channels,
-        bots=bots,
-        vectors=vectors,
-        knowledge=knowledge,
-        models=models,
-        inbox=Inbox(database),
+        settings=opened.settings,
+        database=opened.database,
+        keys=opened.keys,
+        accounts=opened.accounts,
+        installations=StoredInstallations(opened.database, opened.accounts),
+        live=opened.live,
+        limiter=opened.limiter,
+        channels=opened.channels,
+        bots=opened.bots,
+        vectors=opened.vectors,
+        knowledge=opened.knowledge,
+        models=opened.models,
+        inbox=Inbox(opened.database),
         attachments=Attachments(
-            database=database,
-            accounts=accounts,
-            channels=channels,
-            max_bytes=settings.limits.attachment_bytes,
+            database=opened.database,
+            accounts=opened.accounts,
+            channels=opened.channels,
+            max_bytes=opened.settings.limits.attachment_bytes,
         ),
-        outbox=Outbox(
-            database=database,
-            accounts=accounts,
-            channels=channels,
-            pace=pace,
-            settings=settings.worker,
-            owner=owner,
-        ),
-        desk=Desk(database=database, channels=channels, live=live),
-        engine=Engine(
-            database=database,
-            accounts=accounts,
-            channels=channels,
-            router=Router(
-                database=database,
-                bots=bots,
-                channels=channels,
-                answering=answering,
-                linking=Linking(database=database, limiter=limiter, keys=keys),
-            ),
-            live=live,
-            streams=Means(database=database, limiter=limiter, pace=pace),
-            settings=settings.worker,
-            owner=owner,
-        ),
+        outbox=_outbox(opened),
+        desk=Desk(database=opened.database, channels=opened.channels, live=opened.live),
+        engine=_engine(opened),
+    )
+
+
+def _outbox(opened: _Opened) -> Outbox:
+    return Outbox(
+        database=opened.database,
+        accounts=opened.accounts,
+        channels=opened.channels,
+        pace=opened.pace,
+        settings=opened.settings.worker,
+        owner=opened.owner,
+    )
+
+
+def _engine(opened: _Opened) -> Engine:
+    return Engine(
+        database=opened.database,
+        accounts=opened.accounts,
+        channels=opened.channels,
+        router=_router(opened),
+        live=opened.live,
+        streams=Means(database=opened.database, limiter=opened.limiter, pace=opened.pace),
+        settings=opened.settings.worker,
+        owner=opened.owner,
+    )
+
+
+def _router(opened: _Opened) -> Router:
+    answering = Answering(
+        knowledge=opened.knowledge,
+        chain=opened.models.answers,
+        live=opened.live,
+        budget_seconds=opened.settings.worker.turn_seconds * (1 - TURN_RESERVE),
+    )
+    return Router(
+        database=opened.database,
+        bots=opened.bots,
+        channels=opened.channels,
+        answering=answering,
+        linking=Linking(database=opened.database, limiter=opened.limiter, keys=opened.keys),
     )
