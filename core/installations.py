@@ -30,6 +30,11 @@ UPDATE app.channels
 SET status = 'active', status_reason = NULL, blocked_until = NULL, updated_at = clock_timestamp()
 WHERE creator_id = $1 AND id = $2 AND status = 'revoked'
 """
+# What waited for these credentials goes out now.
+_WAKE = """
+UPDATE app.ai_conversations SET outbound_due_at = now()
+WHERE creator_id = $1 AND channel_id = $2 AND outbound_due_at > now() AND address ->> 'space' = $3
+"""
 # The row lock makes two spaces that are taken back at once see each other.
 _LOCK = "SELECT 1 FROM app.channels WHERE creator_id = $1 AND id = $2 FOR UPDATE"
 _REMOVE = """
@@ -72,6 +77,7 @@ class StoredInstallations:
         async with self._database.transaction(account.creator_id) as connection:
             await connection.execute(_SAVE, *where, space, clean_text(name)[:MAX_NAME], sealed)
             await connection.execute(_REVIVE, *where)
+            await connection.execute(_WAKE, *where, space)
             await _note(connection, account, "channel.installed", space)
         self._accounts.forget(account.channel_id)
         log.info("channel.installed", channel_id=str(account.channel_id), space=space)

@@ -117,7 +117,7 @@ class SlackChannel:
         try:
             response, warnings = await _post(api, to, part)
         except SlackApiError as error:
-            raise _of_space(error, account, to.space) from error
+            raise errors.classify(error) from error
         await _suggest(api, to, part)
         return SendResult(
             external_ids=(f"{response['channel']}:{response['ts']}",), warnings=warnings
@@ -133,7 +133,7 @@ class SlackChannel:
         try:
             return await history.find(self._api(account, to.space), to, part, since)
         except (SlackApiError, CallFailed) as error:
-            raise _of_space(error, account, to.space) from error
+            raise errors.classify(error) from error
 
     async def typing(self, to: Address, account: Account) -> None:
         """Only assistant threads show it; Slack takes it away when the answer comes."""
@@ -151,7 +151,7 @@ class SlackChannel:
         try:
             return await stream.start(api, to, markdown)
         except (SlackApiError, CallFailed) as error:
-            raise _of_space(error, account, to.space) from error
+            raise errors.classify(error) from error
 
     async def grow_stream(
         self, to: Address, external_id: str, shown: str, markdown: str, account: Account
@@ -160,7 +160,7 @@ class SlackChannel:
         try:
             await stream.grow(api, external_id, shown, markdown)
         except (SlackApiError, CallFailed) as error:
-            raise _of_space(error, account, to.space) from error
+            raise errors.classify(error) from error
 
     async def end_stream(
         self, to: Address, external_id: str, part: OutboundPart, account: Account
@@ -169,7 +169,7 @@ class SlackChannel:
         try:
             return await stream.end(api, external_id, part)
         except (SlackApiError, CallFailed) as error:
-            raise _of_space(error, account, to.space) from error
+            raise errors.classify(error) from error
 
     # --- people and files
 
@@ -181,7 +181,7 @@ class SlackChannel:
                 user=person, include_locale=True
             )
         except (SlackApiError, CallFailed) as error:
-            raise _of_space(error, account, address.space) from error
+            raise errors.classify(error) from error
         user = response["user"]
         return _described(person, user if isinstance(user, dict) else {})
 
@@ -258,15 +258,6 @@ async def _suggest(api: SlackClient, to: Address, part: OutboundPart) -> None:
 
 def _is_assistant_thread(to: Address) -> bool:
     return to.chat.startswith("D") and to.thread is not None
-
-
-def _of_space(error: Exception, account: Account, space: str | None) -> ChannelError:
-    """One workspace's revoked token must not stop the channel for all the others."""
-    known = errors.classify(error)
-    installed = account.installations.get(space, {}) if space else {}
-    if isinstance(known, AuthRevoked) and installed.get("bot_token"):
-        return PermissionDenied(known.message, code="slack_workspace_revoked")
-    return known
 
 
 def _described(person: str, user: dict[str, Any]) -> Sender:

@@ -21,8 +21,13 @@ from shared.settings import Settings
 from tests.adapters.slack.accounts import account_at
 from tests.apps import App, working
 from tests.serving import serving
+from tests.waiting import eventually
 
 BASE_URL = "http://cairn.test"
+STATUS = "SELECT status, status_reason FROM app.channels WHERE creator_id = $1"
+QUEUED = """
+SELECT 1 FROM app.messages WHERE creator_id = $1 AND direction = 'out' AND status = 'queued'
+"""
 TOKENS = "SELECT space, name, credentials FROM app.channel_installations WHERE creator_id = $1"
 
 
@@ -214,7 +219,25 @@ async def test_removing_the_app_from_one_workspace_keeps_the_other(
     assert [tuple(row) for row in await school.fetch(STATUS)] == [("active", None)]
 
 
-STATUS = "SELECT status, status_reason FROM app.channels WHERE creator_id = $1"
+async def test_a_token_that_died_unheard_stops_its_own_workspace_until_a_new_install(
+    school: App, account: Account, slack: SlackEmulator, browser: httpx.AsyncClient
+) -> None:
+    await install(browser, slack, account)
+    await install(browser, slack, account, "Second")
+    slack.connect(f"{BASE_URL}/webhooks/slack/{account.route_key}")
+    second = slack.workspace("Second")
+    second.bot_of(slack.app).revoked = True
+
+    async with working(school.runtime):
+        await slack.says("/help", workspace="Second")
+        await eventually(lambda: school.fetch(QUEUED + " AND error_code IS NOT NULL"))
+        assert list((await fresh(school, account)).installations) == [slack.workspace().id]
+        assert [tuple(row) for row in await school.fetch(STATUS)] == [("active", None)]
+        assert slack.texts() == []
+
+        await install(browser, slack, account, "Second")
+        await school.drain()
+    assert {sent.team for sent in slack.sent} == {second.id}
 
 
 # --- refused
