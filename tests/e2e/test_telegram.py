@@ -100,6 +100,13 @@ async def test_a_learner_is_welcomed_with_text_entities_and_buttons(stage: Stage
     assert (code["type"], welcome[start:end]) == ("code", "/goal")
 
 
+async def test_connecting_learns_the_name_people_call_the_bot_by(stage: Stage) -> None:
+    channel = await stage.add_channel()
+    shown = (await stage.api.get(f"/api/v1/channels/{channel['id']}")).json()
+    assert shown["settings"]["bot_username"] == "emulated_bot"
+    assert shown["settings"]["api_base_url"] == stage.telegram_url
+
+
 async def test_a_tap_is_acknowledged_and_leads_on(stage: Stage) -> None:
     await stage.add_channel()
     await stage.telegram.says("/start")

@@ -192,6 +192,21 @@ async def test_an_answer_that_is_withdrawn_is_replaced_in_the_same_message(pupil
     assert (await pupil.learner.last())["rung"] == "extractive"
 
 
+async def test_what_the_next_model_writes_takes_the_place_of_what_was_withdrawn(
+    pupil: Pupil,
+) -> None:
+    chain = pupil.learner.app.runtime.models.answers
+    chain.rungs = chain.rungs * 2
+    pupil.ollama.say_next("You should believe in yourself and never give up, whatever comes. " * 2)
+    await pupil.asks()
+
+    edits = [call.params["text"] for call in pupil.calls("editMessageText")]
+    replaced = [text for text in edits if text.startswith("To start a habit")]
+    assert len(replaced) >= 2
+    assert not any("believe" in text for text in replaced)
+    assert len(pupil.texts) == 1
+
+
 async def test_a_refusal_is_never_seen_half_written(pupil: Pupil) -> None:
     pupil.ollama.say_next(UNKNOWN)
     await pupil.asks()
