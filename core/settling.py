@@ -263,8 +263,8 @@ class Settler:
                 return _Judgement(status="queued", outcome="retry", wait=pause)
             case RecipientUnreachable():
                 # In a group the error is about the group, not about who wrote last.
-                if address.person == address.chat:
-                    where = (creator_id, delivery.channel_id, address.chat)
+                if address.person is not None and address.is_private:
+                    where = (creator_id, delivery.channel_id, address.person)
                     await set_reachable(connection, *where, error.reason)
                 return _FAILED
         if error.retryable and again:
