@@ -5,7 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from core.loader import load_bots, load_channels
+from core.emulators import Emulator
+from core.loader import load_bots, load_channels, load_emulators
 from shared.errors import ConfigurationError
 
 
@@ -116,3 +117,49 @@ def test_a_broken_adapter_is_named_with_a_hint(
     write(folder, "adapters", f"broken_{name}", "channel", text)
     with pytest.raises(ConfigurationError, match=hint):
         load_channels([folder])
+
+
+def test_the_trees_own_emulators_are_found() -> None:
+    emulators = load_emulators()
+    assert {"telegram", "slack", "sms", "web"} <= set(emulators)
+    assert all(isinstance(emulator, Emulator) for emulator in emulators.values())
+    assert all(isinstance(emulator.credentials, dict) for emulator in emulators.values())
+
+
+def test_an_emulator_of_an_extra_folder_stands_beside_its_adapter(folder: Path) -> None:
+    text = """
+    from adapters.web.emulator import WebVisitors
+
+    class Pigeons(WebVisitors):
+        name = "pigeon"
+
+    def create_emulator():
+        return Pigeons()
+    """
+    write(folder, "adapters", "pigeon", "emulator", text)
+    assert load_emulators([folder])["pigeon"].name == "pigeon"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("nothing", "", r"must define create_emulator\(\)"),
+        (
+            "half",
+            "class E: name = 'half'\ndef create_emulator(): return E()",
+            "the emulator lacks __call__; see core/emulators.py",
+        ),
+        (
+            "taken",
+            "from adapters.web.emulator import create_emulator",
+            "two emulators are of 'web'",
+        ),
+    ],
+    ids=["no-factory", "no-methods", "name-taken"],
+)
+def test_a_broken_emulator_is_named_with_a_hint(
+    folder: Path, name: str, text: str, hint: str
+) -> None:
+    write(folder, "adapters", f"emulator_{name}", "emulator", text)
+    with pytest.raises(ConfigurationError, match=hint):
+        load_emulators([folder])
