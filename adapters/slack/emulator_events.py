@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import re
 import time
-from typing import Any
 from uuid import uuid4
 
 from adapters.slack.emulator_rules import Json
@@ -322,7 +321,3 @@ def file_info(
         "has_rich_preview": False,
         "file_access": "visible",
     }
-
-
-def without(event: Json, *names: str) -> dict[str, Any]:
-    return {name: value for name, value in event.items() if name not in names}

@@ -27,7 +27,7 @@ async def account(school: App) -> Account:
 def fresh(school: App, keys: KeyRing | None = None) -> Accounts:
     """Another process's view: the same rows, an empty cache."""
     base_url = school.runtime.settings.public_base_url
-    return Accounts(school.runtime.database, keys or school.runtime.keys, base_url)
+    return Accounts(school.runtime.database, keys or school.runtime.keys, public_base_url=base_url)
 
 
 async def test_a_channel_is_found_by_its_route(school: App, account: Account) -> None:
