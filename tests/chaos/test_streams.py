@@ -56,6 +56,7 @@ async def test_killed_before_the_first_words_left(stage: Stage, asker: TelegramP
 
     [text] = await asker.heard()
     assert text.endswith(END)
+    assert stage.emulator.calls("editMessageText") == []
 
 
 async def test_killed_before_the_growing_message_was_known_by_name(
@@ -67,6 +68,7 @@ async def test_killed_before_the_growing_message_was_known_by_name(
     begun, text = await asker.heard()
     assert not begun.endswith(END)
     assert text.endswith(END)
+    assert stage.emulator.calls("editMessageText") == []
 
 
 async def test_killed_before_the_commit_its_successor_goes_on_with_the_same_message(
