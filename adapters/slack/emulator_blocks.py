@@ -33,20 +33,23 @@ def _of_blocks(blocks: list[Any]) -> Complaints:
         yield _at(f"no more than {MAX_BLOCKS} items allowed", "/blocks")
     yield from _unique([b.get("block_id") for b in blocks if isinstance(b, dict)], "block_id")
     for index, block in enumerate(blocks):
-        where = f"/blocks/{index}"
-        if not isinstance(block, dict):
-            yield _at("must be an object", where)
-            continue
-        if len(str(block.get("block_id", ""))) > 255:
-            yield _at("must be less than 256 characters", f"{where}/block_id")
-        check = _BLOCKS.get(str(block.get("type")))
-        if check is None:
-            yield _at(f"unsupported type: {block.get('type')}", where)
-        else:
-            yield from check(block, where)
+        yield from _of_block(block, f"/blocks/{index}")
     markdown = (b for b in blocks if isinstance(b, dict) and b.get("type") == "markdown")
     if sum(len(str(b.get("text", ""))) for b in markdown) > _MARKDOWN_BLOCKS:
         yield _at(f"must be less than {_MARKDOWN_BLOCKS + 1} characters", "/blocks")
+
+
+def _of_block(block: Any, where: str) -> Complaints:
+    if not isinstance(block, dict):
+        yield _at("must be an object", where)
+        return
+    if len(str(block.get("block_id", ""))) > 255:
+        yield _at("must be less than 256 characters", f"{where}/block_id")
+    check = _BLOCKS.get(str(block.get("type")))
+    if check is None:
+        yield _at(f"unsupported type: {block.get('type')}", where)
+    else:
+        yield from check(block, where)
 
 
 def _section(block: dict[str, Any], where: str) -> Complaints:

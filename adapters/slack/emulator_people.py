@@ -173,7 +173,10 @@ class People:
         stored = room.messages[ts]
         before = deepcopy(stored)
         stored.pop("blocks", None)
-        stored |= {"text": events.typed(text), "edited": {"user": person.id, "ts": f"{float(ts) + 1:.6f}"}}
+        stored |= {
+            "text": events.typed(text),
+            "edited": {"user": person.id, "ts": f"{float(ts) + 1:.6f}"},
+        }
         self.world.changed()
         event = events.changed_event(before, stored, room)
         return await self.deliver(event_delivery(bot, event))
