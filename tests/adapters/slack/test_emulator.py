@@ -602,7 +602,9 @@ async def test_the_log_file_has_every_request_as_it_ends(tmp_path: Path) -> None
     assert DEFAULT_TOKEN not in log.read_text()
 
 
-async def test_it_runs_alone_and_is_controlled_over_http(tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_it_runs_alone_and_is_controlled_over_http(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
     log = tmp_path / "requests.jsonl"
     process = await asyncio_process(unused_tcp_port, log)
     try:
