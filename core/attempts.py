@@ -19,6 +19,11 @@ _NEXT = """
 SELECT m.id, m.channel_id, m.text, m.payload, m.status, m.error_code, m.parts_sent, m.attempts,
        v.address, h.type AS channel_type, h.status AS channel_status, h.blocked_until,
        coalesce(i.reachable, 'yes') AS reachable, s.external_id AS stream,
+       -- what we start by ourselves, and a coach as long as the person hasn't written again
+       i.opted_out_at IS NOT NULL AND (m.kind = 'post' OR m.author = 'coach' AND NOT EXISTS (
+         SELECT FROM app.messages w WHERE w.creator_id = m.creator_id AND w.direction = 'in'
+           AND w.conversation_id = m.conversation_id AND w.seq > m.seq - 100
+           AND w.created_at > i.opted_out_at)) AS unwanted,
        a.id AS attempt_id, a.started_at, a.finished_at, clock_timestamp() AS now
 FROM app.messages m
 JOIN app.ai_conversations v ON v.creator_id = m.creator_id AND v.id = m.conversation_id

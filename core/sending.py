@@ -159,7 +159,7 @@ def verdict(row: Any) -> tuple[str, str] | None:
         return "canceled", "expired"
     if row["reachable"] != "yes":
         return "failed", f"recipient_{row['reachable']}"
-    return None
+    return ("canceled", "recipient_opted_out") if row["unwanted"] else None
 
 
 def pause_until(row: Any) -> datetime | None:

@@ -23,6 +23,7 @@ ROUTES_WITH_ID = [(method, path) for method, path in ROUTES if "{" in path]
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v1/channels/{channel_id}"): {"name": "Mine now"},
     ("PATCH", "/api/v1/contacts/{contact_id}"): {"name": "Mine now"},
+    ("POST", "/api/v1/contacts/{contact_id}/unlink"): {"link_id": str(uuid4())},
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): {"text": "It is me"},
 }
 
@@ -43,6 +44,7 @@ async def ids_of_ada(ada: Tenant, visitor: Visitor) -> dict[str, str]:
         "message_id": messages.json()["items"][0]["id"],
         "document_id": document.json()["id"],
         "key_id": key["id"],
+        "index": "0",  # of an attachment; whose owner's reading has tests of its own
     }
 
 
@@ -68,7 +70,7 @@ async def test_no_id_of_another_creator_exists(
 
 
 async def test_the_owner_reads_each_of_them(ada: Tenant, ids_of_ada: dict[str, str]) -> None:
-    reads = [path for method, path in ROUTES_WITH_ID if method == "GET"]
+    reads = [path for method, path in ROUTES_WITH_ID if method == "GET" and "{index}" not in path]
     answers = [(await ada.api.get(path.format(**ids_of_ada))).status_code for path in reads]
     assert answers == [200] * len(reads)
 

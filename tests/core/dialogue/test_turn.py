@@ -1,6 +1,7 @@
 """What a handler can do besides answering: post elsewhere, keep records, know where it is."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,16 +128,53 @@ async def test_who_opted_out_is_not_posted_to(ada: Learner) -> None:
     await ben.asks("/where")
     await ada.asks("/tell hello")
     assert "hello" in sent_to(ada, "1002")
-    await ada.app.fetch(
-        "UPDATE app.contact_identities SET opted_out_at = now()"
-        " WHERE creator_id = $1 AND address = '1002'"
-    )
+    await opt_out(ada, "1002")
     assert await answer(ada, "/tell again") == "told"
     assert "again" not in sent_to(ada, "1002")
     [row] = [r for r in await ada.outbound() if r["text"] == "again"]
     assert (row["status"], row["error_code"]) == ("canceled", "recipient_opted_out")
     # What the person asks is answered all the same.
     assert "telegram" in await answer(ben, "/where")
+
+
+async def test_who_opts_out_before_the_delivery_is_not_posted_to(ada: Learner) -> None:
+    ben = Learner(app=ada.app, emulator=ada.emulator, account=ada.account, chat=1002)
+    await ben.asks("/where")
+    await ada.says("/tell hello")
+    await ada.app.runtime.engine.take_turn(ada.app.creator_id, await conversation_of(ada, "1001"))
+    await opt_out(ada, "1002")
+    await work(ada.app)
+    assert "hello" not in sent_to(ada, "1002")
+    [row] = [r for r in await ada.outbound() if r["text"] == "hello"]
+    assert (row["status"], row["error_code"]) == ("canceled", "recipient_opted_out")
+
+
+async def test_a_coach_writes_to_who_opted_out_once_they_have_written_again(ada: Learner) -> None:
+    await ada.asks("/stop")
+    desk, conversation = ada.app.runtime.desk, await conversation_of(ada, "1001")
+    await desk.say(ada.app.creator_id, conversation, "unasked")
+    await work(ada.app)
+    assert "unasked" not in sent_to(ada, "1001")
+    await ada.asks("/where")
+    await desk.say(ada.app.creator_id, conversation, "asked")
+    await work(ada.app)
+    assert "asked" in sent_to(ada, "1001")
+
+
+async def conversation_of(learner: Learner, key: str) -> UUID:
+    rows = await learner.app.fetch(
+        "SELECT id FROM app.ai_conversations WHERE creator_id = $1 AND key = $2", key
+    )
+    found: UUID = rows[0]["id"]
+    return found
+
+
+async def opt_out(learner: Learner, person: str) -> None:
+    await learner.app.fetch(
+        "UPDATE app.contact_identities SET opted_out_at = now()"
+        " WHERE creator_id = $1 AND address = $2",
+        person,
+    )
 
 
 # --- records
