@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ADAPTERS_GROUP = "cairn.adapters"
 BOTS_GROUP = "cairn.bots"
 EMULATOR_MEMBERS = (
-    *("__call__", "name", "credentials", "connect", "close"),
+    *("name", "credentials", "connect", "close"),
     *("sent", "texts", "says", "taps", "fails"),
     *("revision", "places", "view", "is_typing", "writes", "presses"),
 )
@@ -82,6 +82,8 @@ def _create_emulator(origin: str, module: ModuleType) -> Emulator:
     if create is None:
         raise ConfigurationError(f"{origin} must define create_emulator()")
     emulator: Emulator = create()
+    if not callable(emulator):
+        raise ConfigurationError(f"{origin}: the emulator is no ASGI application")
     # isinstance() would only say that something is missing, and would read every property.
     for member in EMULATOR_MEMBERS:
         if not hasattr(type(emulator), member):

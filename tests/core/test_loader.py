@@ -147,7 +147,13 @@ def test_an_emulator_of_an_extra_folder_stands_beside_its_adapter(folder: Path) 
         (
             "half",
             "class E: name = 'half'\ndef create_emulator(): return E()",
-            "the emulator lacks __call__; see core/emulators.py",
+            "the emulator is no ASGI application",
+        ),
+        (
+            "mute",
+            "class E:\n    name = 'mute'\n    def __call__(self): ...\n"
+            "def create_emulator(): return E()",
+            "the emulator lacks credentials; see core/emulators.py",
         ),
         (
             "taken",
@@ -155,7 +161,7 @@ def test_an_emulator_of_an_extra_folder_stands_beside_its_adapter(folder: Path) 
             "two emulators are of 'web'",
         ),
     ],
-    ids=["no-factory", "no-methods", "name-taken"],
+    ids=["no-factory", "not-callable", "no-methods", "name-taken"],
 )
 def test_a_broken_emulator_is_named_with_a_hint(
     folder: Path, name: str, text: str, hint: str

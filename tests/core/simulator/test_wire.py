@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,8 @@ async def client(emulator: TelegramEmulator, wire: Wire) -> AsyncIterator[httpx.
     async def webhook(request: Request) -> PlainTextResponse:
         return PlainTextResponse(b"got " + await request.body())
 
-    app.mount("/emulators", Mounts({"telegram": emulator}, {"telegram": wire}))
+    emulators: dict[str, Any] = {"telegram": emulator}
+    app.mount("/emulators", Mounts(emulators, {"telegram": wire}))
     app.add_middleware(WebhookTap, wires={"telegram": wire})
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://cairn.test") as client:
