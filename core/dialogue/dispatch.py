@@ -58,7 +58,7 @@ async def run(heard: Hearing) -> None:
         return
     turn, form = heard.turn, heard.form
     if not turn.text.strip():
-        turn.say(ONLY_TEXT)
+        await _greet(heard)
     elif form and forms.offers(form, forms.load(form, heard.session["form"]), turn.text):
         await _fill(heard, form)
     elif not form and _picks(heard):
@@ -69,6 +69,14 @@ async def run(heard: Hearing) -> None:
         await _fill(heard, form)
     else:
         await _converse(heard.bot, turn)
+
+
+async def _greet(heard: Hearing) -> None:
+    """Nothing was written: a picture or the like, or in a room only the bot's name."""
+    if heard.turn.attachments or heard.form or heard.work.opted_out:
+        heard.turn.say(ONLY_TEXT)
+    else:
+        await _start(heard, "")
 
 
 async def _directed(heard: Hearing) -> bool:

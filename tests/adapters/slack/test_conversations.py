@@ -276,3 +276,9 @@ async def test_an_assistant_thread_shows_that_we_think(thinking: Workplace) -> N
     assert slack.calls("assistant.threads.setSuggestedPrompts")
     assert slack.calls("chat.startStream")
     assert {thread for _, thread in thinking.threads} == {root}
+
+
+async def test_who_writes_only_the_bots_name_is_greeted(work: Workplace) -> None:
+    await work.slack.says("", channel="team", mention=True)
+    await eventually(lambda: work.slack.sent)
+    assert "coach" in work.slack.sent[0].text
