@@ -124,8 +124,8 @@ async def _seed(runtime: Runtime, data_dir: Path) -> Demo:
 
 
 async def _read_handbook(runtime: Runtime) -> None:
-    files = [path for bot in runtime.bots for path in handbook(runtime, bot)]
-    columns = (TextColumn("Reading the bots' handbooks"), BarColumn(), MofNCompleteColumn())
+    files = handbook(runtime)
+    columns = (TextColumn("Reading the coaching handbook"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         for path in bar.track(files):
             if reason := await ingest_file(runtime, DEMO_CREATOR, path, "builtin"):

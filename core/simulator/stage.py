@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from core.accounts import Accounts
 from core.channels import ChannelAdapter
 from core.emulators import Emulator
+from core.files import ingest_file
 from core.runtime import Runtime
+from core.seed import DEMO_BOT, handbook
 from core.simulator.wire import Wire
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
+
+log = structlog.get_logger(__name__)
 
 # In a channel's settings: made for the simulator, found again at the next start.
 MARKER = "simulator"
@@ -68,6 +74,7 @@ class Stage:
         self.panes: dict[str, Pane] = {}
         self.web: WebPane | None = None
         self._url = url
+        self._read = {DEMO_BOT}  # read with the seed
 
     @property
     def emulators(self) -> Mapping[str, Emulator]:
@@ -95,6 +102,15 @@ class Stage:
                 await connection.execute(_SET_BOT, self.creator_id, pane.channel_id, bot)
             self.runtime.accounts.forget(pane.channel_id)
             pane.bot = bot
+        await self._read_handbook(bot)
+
+    async def _read_handbook(self, bot: str) -> None:
+        """The bot's own knowledge, once it is asked for: till then it would answer for others."""
+        if bot not in self._read:
+            self._read.add(bot)
+            for path in handbook(self.runtime, bot):
+                if reason := await ingest_file(self.runtime, self.creator_id, path, "builtin"):
+                    log.warning("simulator.file_not_read", file=path.name, reason=reason)
 
     def pane(self, name: str) -> Pane:
         if name not in self.panes:

@@ -69,6 +69,7 @@ async def test_without_a_seed_there_is_no_demo(data_dir: Path) -> None:
     async with developing(data_dir, "--no-seed") as dev:
         assert not (data_dir / "demo-api-key").exists()
         async with httpx.AsyncClient(base_url=dev.url) as client:
+            assert (await client.get("/simulator")).status_code == 404
             answer = await client.get("/chat/config")
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"

@@ -176,6 +176,9 @@ async def test_another_bot_answers_in_one_pane_only(simulator: Simulator) -> Non
     assert changed.status_code == 204
     await simulator.writes("slack", place, "/standup")
     await simulator.sees("slack", place, "Your stand-up for")
+    await simulator.writes("slack", place, "/cancel")
+    await simulator.writes("slack", place, "What makes a good stand-up?")
+    await simulator.sees("slack", place, "[1]")  # from its own handbook
     bots = {pane["name"]: pane["bot"] for pane in (await simulator.stage())["panes"]}
     assert (bots["slack"], bots["telegram"]) == ("standup", "coach")
 

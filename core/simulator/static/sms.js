@@ -23,7 +23,7 @@ export function smsSkin(pane) {
     show: () => (title.textContent = "Cairn"),
     typing: () => {}, // text messages have no such signal
     bubble: (bubble, context) => draw(pane, bubble, context),
-    suggestions: (texts) => ["Hi", ...texts.slice(0, 1), "HELP"],
+    suggestions: (texts) => [...texts.slice(0, 2), "HELP"],
     empty: (place) => [element("p", { class: "hint" }, "Text Message"), element("p", { class: "hint" }, `From ${place.title}`)],
   };
 }
