@@ -17,6 +17,7 @@ from core.channels import (
     MessageEvent,
     OptEvent,
     Parsed,
+    ReceiptEvent,
     Sender,
     StartEvent,
 )
@@ -82,6 +83,11 @@ SELECT 1 FROM app.contact_identities
 WHERE creator_id = $1 AND channel_id = $2 AND address = $3 AND reachable = 'opted_out'
 """
 
+_FIRST = """
+INSERT INTO app.accepted_events (creator_id, channel_id, external_id) VALUES ($1, $2, $3)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+
 _RETRY = """
 WITH revived AS (
   UPDATE app.messages SET status = 'pending', starts = 0, failures = 0, error_code = NULL,
@@ -111,9 +117,16 @@ class Inbox:
             elif isinstance(event, TURNS):
                 await self._accept_first(event, key)
             else:
-                async with self._database.transaction(account.creator_id) as connection:
-                    await apply_event(connection, event, key, account)
+                await self._apply(event, key, account)
                 telemetry.EVENTS.labels(str(account.creator_id), event.kind).inc()
+
+    async def _apply(self, event: ChannelEvent, key: str, account: Account) -> None:
+        """Apply an event once: an old STOP that comes again must not undo a later START."""
+        where = (event.creator_id, event.channel_id, event.external_id)
+        async with self._database.transaction(account.creator_id) as connection:
+            # Receipts are merged by rank, so they may come as often as they like.
+            if isinstance(event, ReceiptEvent) or await connection.fetchval(_FIRST, *where):
+                await apply_event(connection, event, key, account)
 
     async def _read(self, event: ChannelEvent) -> ChannelEvent:
         """The message in an opt-in that only answers us: its person had never left."""

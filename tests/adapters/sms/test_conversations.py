@@ -214,6 +214,18 @@ async def test_a_yes_is_an_answer_as_long_as_nobody_left(stage: Stage) -> None:
     assert await stage.asks("yes") == ['You said "yes"']
 
 
+async def test_an_old_stop_that_comes_again_does_not_undo_a_start(stage: Stage) -> None:
+    await stage.asks("hello")
+    stop = stage.twilio.message("STOP")
+    await stage.twilio.deliver(stop)
+    assert await stage.reachable(ADA) == "opted_out"
+    await stage.twilio.says("START")
+    assert await stage.reachable(ADA) == "yes"
+
+    await stage.twilio.deliver(stop)
+    assert await stage.reachable(ADA) == "yes"
+
+
 # --- long answers
 
 
