@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from core.events import Address as Place
 from core.events import InboundAttachment
-from shared.messages import Choice, Message
+from shared.messages import Attachment, Choice, Message
 from shared.utils.clock import utc_now
 
 Records = dict[str, Any]
@@ -72,16 +72,32 @@ class Turn:
     question: str | None = None
     read_topic: Callable[[str], Awaitable[Records]] = field(default=_nothing, repr=False)
 
-    def say(self, text: str, *, choices: Sequence[Choice | str] = ()) -> None:
-        """Say Markdown `text`; `choices` become buttons, or numbers where there are none."""
-        self.said.append(_message(text, choices))
+    def say(
+        self,
+        text: str,
+        *,
+        choices: Sequence[Choice | str] = (),
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
+        """Say Markdown `text`; `choices` become buttons, or numbers where there are none.
 
-    def post(self, place: Place, text: str, *, choices: Sequence[Choice | str] = ()) -> None:
+        `attachments` are shown where the channel can, and are links where it can't.
+        """
+        self.said.append(_message(text, choices, attachments))
+
+    def post(
+        self,
+        place: Place,
+        text: str,
+        *,
+        choices: Sequence[Choice | str] = (),
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
         """Say something in another place of this channel, such as the room of a team.
 
         A person who opted out of such messages gets none.
         """
-        self.posted.append(Post(place=place, message=_message(text, choices)))
+        self.posted.append(Post(place=place, message=_message(text, choices, attachments)))
 
     def put(self, topic: str, key: str, value: Any) -> None:
         """Keep a JSON `value` under a topic that this bot's turns share; None forgets the key."""
@@ -112,9 +128,11 @@ class Turn:
         return utc_now().astimezone(ZoneInfo(self.timezone or "UTC"))
 
 
-def _message(text: str, choices: Sequence[Choice | str]) -> Message:
+def _message(
+    text: str, choices: Sequence[Choice | str], attachments: Sequence[Attachment]
+) -> Message:
     offered = tuple(Choice(label=c, value=c) if isinstance(c, str) else c for c in choices)
-    return Message(text=text, choices=offered)
+    return Message(text=text, choices=offered, attachments=tuple(attachments))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +168,16 @@ class Bot:
     forms: dict[str, type[BaseModel]] = field(default_factory=dict)
     form_handlers: dict[str, FormHandler] = field(default_factory=dict)
     start_handler: Handler | None = None
+    attachment_handler: Handler | None = None
 
     def start(self, handler: H) -> H:
         """Run when a contact opens the bot; `turn.payload` holds a deep link's value."""
         self.start_handler = handler
+        return handler
+
+    def attachment(self, handler: H) -> H:
+        """Run when a contact sends a photo, a voice message or a file without words."""
+        self.attachment_handler = handler
         return handler
 
     def command(self, name: str, *, help: str = "") -> Callable[[H], H]:
@@ -198,6 +222,7 @@ class Bot:
 
 
 __all__ = [
+    "Attachment",
     "Bot",
     "Choice",
     "Command",

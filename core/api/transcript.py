@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from shared.database import DatabaseManager, Record
-from shared.messages import Choice, Citation
+from shared.messages import Attachment, Choice, Citation
 
 
 class ChatMessage(BaseModel):
@@ -19,6 +19,7 @@ class ChatMessage(BaseModel):
     text: str
     choices: list[Choice] | None = None
     citations: list[Citation] | None = None
+    attachments: list[Attachment] | None = None
     in_reply_to: str | None = None
     at: datetime
 
@@ -64,6 +65,7 @@ def _message(row: Record) -> ChatMessage:
         text=row["label"] or row["text"],
         choices=(payload.get("choices") or None) if is_ours else None,
         citations=(payload.get("citations") or None) if is_ours else None,
+        attachments=(payload.get("attachments") or None) if is_ours else None,
         in_reply_to=_page_id(row["replied_to"]) if row["replied_to"] else None,
         at=row["created_at"],
     )

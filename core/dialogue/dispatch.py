@@ -73,7 +73,10 @@ async def run(heard: Hearing) -> None:
 
 async def _greet(heard: Hearing) -> None:
     """Nothing was written: a picture or the like, or in a room only the bot's name."""
-    if heard.turn.attachments or heard.form or heard.work.opted_out:
+    handler = heard.bot.attachment_handler
+    if handler and heard.turn.attachments and not heard.form:
+        await handler(heard.turn)
+    elif heard.turn.attachments or heard.form or heard.work.opted_out:
         heard.turn.say(ONLY_TEXT)
     else:
         await _start(heard, "")

@@ -17,7 +17,7 @@ from core.dialogue.memory import Thought, Work
 from core.dialogue.presence import Presence
 from core.dialogue.router import Router
 from core.leases import Hold, Lease, LeaseLost
-from core.live import LiveBus
+from core.live import CHANGED, LiveBus
 from shared import telemetry
 from shared.database import DatabaseManager
 from shared.errors import Unavailable
@@ -141,13 +141,14 @@ class Engine:
         following: Work | None = None
         await failpoint("before-turn-commit")
         async with self._database.transaction(lease.creator_id) as connection:
-            more = await memory.record(connection, lease, work, thought, push=push)
+            recorded = await memory.record(connection, lease, work, thought, push=push)
             if push and thought.replies:
                 await jobs.enqueue(connection, "deliver", lease.creator_id, lease.conversation_id)
-            if more:
+            if recorded.more:
                 following = await memory.recall(connection, lease)
         await failpoint("after-turn-commit")
-        await self._live.publish(lease.creator_id, lease.conversation_id, {"event": "changed"})
+        for conversation_id in (lease.conversation_id, *recorded.posted_to):
+            await self._live.publish(lease.creator_id, conversation_id, CHANGED)
         telemetry.TURNS.labels(str(lease.creator_id), thought.status, thought.rung or "bot").inc()
         log.info("turn.completed", message_id=str(work.message_id), rung=thought.rung)
         return following

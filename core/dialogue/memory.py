@@ -81,6 +81,14 @@ class Thought:
     prompt: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What a commit left: whether more is pending, and the other conversations it wrote to."""
+
+    more: bool
+    posted_to: frozenset[UUID] = frozenset()
+
+
 _NEXT = """
 WITH next AS (
   SELECT id FROM app.messages
@@ -215,8 +223,8 @@ def _offer(history: list[Record]) -> Offer | None:
 
 async def record(
     connection: PgConnection, lease: Lease, work: Work, thought: Thought, *, push: bool
-) -> bool:
-    """Write the whole turn. Returns whether more is pending; if not, the lease is released.
+) -> Recorded:
+    """Write the whole turn. When nothing more is pending, the lease is released.
 
     Raises LeaseLost, and nothing is written, when another worker took the conversation over.
     """
@@ -235,10 +243,10 @@ async def record(
         raise LeaseLost
     more = await _write_replies(connection, lease, work, thought, first_seq, push)
     await _write_state(connection, lease, work, thought)
-    await _write_elsewhere(connection, lease, work, thought, push)
+    posted_to = await _write_elsewhere(connection, lease, work, thought, push)
     if not more:
         await leases.release(connection, lease)
-    return more
+    return Recorded(more=more, posted_to=posted_to)
 
 
 async def _write_replies(
@@ -302,7 +310,7 @@ async def _write_memory(
 
 async def _write_elsewhere(
     connection: PgConnection, lease: Lease, work: Work, thought: Thought, push: bool
-) -> None:
+) -> frozenset[UUID]:
     creator_id = lease.creator_id
     if thought.asked_channel:
         await introduce(connection, creator_id, work.contact_id, thought.introduction)
@@ -310,15 +318,16 @@ async def _write_elsewhere(
         await effect(connection)
     if thought.kept:
         await records.keep(connection, creator_id, thought.bot, work.contact_id, thought.kept)
-    if thought.posts:
-        author = posts.Author(
-            creator_id=lease.creator_id,
-            message_id=work.message_id,
-            channel_id=work.channel_id,
-            contact_id=work.contact_id,
-            retries=work.payload.get("retries", 0),
-        )
-        await posts.write_posts(connection, author, thought.posts, push=push)
+    if not thought.posts:
+        return frozenset()
+    author = posts.Author(
+        creator_id=lease.creator_id,
+        message_id=work.message_id,
+        channel_id=work.channel_id,
+        contact_id=work.contact_id,
+        retries=work.payload.get("retries", 0),
+    )
+    return await posts.write_posts(connection, author, thought.posts, push=push)
 
 
 async def record_failure(

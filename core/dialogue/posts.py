@@ -65,15 +65,15 @@ class Author:
 
 async def write_posts(
     connection: PgConnection, author: Author, posts: Sequence[Post], *, push: bool
-) -> None:
-    """Queue every post; a turn that is thought twice writes the same rows."""
+) -> frozenset[UUID]:
+    """Queue every post; the conversations written to. A turn thought twice writes the same rows."""
     named = [(_post_id(author, number), post) for number, post in enumerate(posts, start=1)]
     by_key: dict[str, list[tuple[UUID, Post]]] = {}
     for message_id, post in named:
         by_key.setdefault(_key(post.place, push), []).append((message_id, post))
     # In one order everywhere, so that two turns that post to the same rooms never block each other.
-    for key in sorted(by_key):
-        await _write(connection, author, key, by_key[key], push)
+    written = [await _write(connection, author, key, by_key[key], push) for key in sorted(by_key)]
+    return frozenset(conversation_id for conversation_id in written if conversation_id)
 
 
 async def _write(
@@ -82,13 +82,13 @@ async def _write(
     key: str,
     posts: list[tuple[UUID, Post]],
     push: bool,
-) -> None:
+) -> UUID | None:
     place = posts[0][1].place
     person = place.person if place.is_private else None
     row = await _take_numbers(connection, author, key, place, person, len(posts), push)
     if row is None:
         log.warning("post.nowhere", message_id=str(author.message_id))
-        return
+        return None
     await connection.execute(
         _WRITE,
         author.creator_id,
@@ -105,6 +105,8 @@ async def _write(
     )
     if push:
         await enqueue(connection, "deliver", author.creator_id, row["id"])
+    conversation_id: UUID = row["id"]
+    return conversation_id
 
 
 async def _take_numbers(

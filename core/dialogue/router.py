@@ -178,7 +178,7 @@ async def _introduction(
 
 
 def _is_seen(message: Message) -> bool:
-    return bool(message.choices) or not is_blank(message.text)
+    return bool(message.choices or message.attachments) or not is_blank(message.text)
 
 
 def _storable(message: Message) -> Message:

@@ -1,5 +1,6 @@
 /** One message on the page: avatar, words, sources, choices, time, state. */
 import { cairn, element } from "./dom.js";
+import { safeUrl } from "./inline.js";
 import { renderMarkdown } from "./render.js";
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
@@ -27,6 +28,7 @@ export function makeBubble(item, names, actions) {
   if (item.role === "coach") column.prepend(element("p", { class: "who" }, speaker("coach", names)));
   if (isOwn) body.textContent = item.text;
   else fillAnswer(body, item, actions);
+  if (item.attachments?.length) column.append(attachments(item.attachments));
   if (item.citations?.length) column.append(sources(item, actions));
   if (item.choices?.length) column.append(choices(item, actions));
   column.append(element("p", { class: "meta" }));
@@ -77,6 +79,19 @@ function sources(item, actions) {
     chip.dataset.testid = "citation";
     chip.addEventListener("click", () => actions.openSource(citation, chip));
     list.append(element("li", {}, chip));
+  }
+  return list;
+}
+
+/** A picture or file is a link: a page that loads it unasked would tell its host who reads. */
+function attachments(items) {
+  const list = element("ul", { class: "sources", "aria-label": "Attachments" });
+  for (const item of items) {
+    const name = item.name || item.description || (item.kind === "image" ? "Picture" : "File");
+    const title = element("span", { class: "title" }, name);
+    const opens = { href: safeUrl(item.url), target: "_blank", rel: "noopener noreferrer" };
+    const link = element("a", { class: "chip", "data-testid": "attachment", ...opens }, title);
+    list.append(element("li", {}, link));
   }
   return list;
 }

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-
 from core.channels import Account
 from tests.adapters.telegram.accounts import account_at
 

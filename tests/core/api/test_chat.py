@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from core.api import visitors
+from core.bots import Attachment, Bot, Turn
 from core.runtime import Runtime
-from tests.core.api.conftest import Tenant, Visitor, drain
+from tests.core.api.conftest import Tenant, Visitor, drain, visit
 
 # Fixed: the names of tests must be the same in every process that collects them.
 AN_ID = "0b44a3a1-24c8-43dd-9218-835daa79600f"
@@ -62,6 +63,25 @@ async def test_a_session_goes_on_with_its_token(
     response = await client.post(f"/chat/{ada.route}/sessions", headers=visitor.headers)
     assert response.status_code == 201
     assert response.json()["conversation_id"] == str(visitor.conversation_id)
+
+
+async def test_what_a_bot_attaches_is_shown_beside_its_words(
+    runtime: Runtime, ada: Tenant, client: httpx.AsyncClient
+) -> None:
+    shows = Bot(name="shows", persona="Shows pictures.")
+    picture = Attachment(kind="image", url="https://cairn.example/p.png", name="Progress")
+
+    @shows.start
+    async def start(turn: Turn) -> None:
+        turn.say("Look:", attachments=[picture])
+
+    runtime.bots["shows"] = shows
+    changed = await ada.api.patch(f"/api/v1/channels/{ada.web['id']}", json={"bot": "shows"})
+    assert changed.status_code == 200, changed.text
+    visitor = await visit(client, ada.route)
+    await drain(runtime, ada.id, visitor.conversation_id)
+    [greeting] = await visitor.messages()
+    assert greeting["attachments"] == [picture.model_dump()]
 
 
 async def test_a_tapped_choice_is_shown_by_its_label(

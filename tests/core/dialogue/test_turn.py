@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from core.bots import Bot, Place, Turn
+from core.bots import Attachment, Bot, Place, Turn
 from core.dialogue.records import MAX_RECORDS
 from core.runtime import Runtime
 from tests.apps import App
 from tests.learners import Learner, new_school, on_telegram, work
 
+PICTURE = "https://cairn.example/progress.png"
 ROOM = Place(chat="-100")
 BEN = Place(chat="1002", person="1002")
 
@@ -56,6 +57,14 @@ def team_bot() -> Bot:
         turn.put("day", "ada", {"text": "never kept"})
         raise RuntimeError("a bug of this bot")
 
+    @bot.command("picture")
+    async def picture(turn: Turn) -> None:
+        turn.say("", attachments=[Attachment(kind="image", url=PICTURE, name="Progress")])
+
+    @bot.attachment
+    async def look(turn: Turn) -> None:
+        turn.say(f"I got a {turn.attachments[0].kind}.")
+
     @bot.command("where")
     async def where(turn: Turn) -> None:
         now = turn.local_now()
@@ -81,6 +90,21 @@ async def answer(learner: Learner, text: str) -> str:
     """What was answered in the learner's own chat."""
     sent = await learner.asks(text)
     return "\n".join(s.text for s in sent if s.chat == str(learner.chat))
+
+
+# --- attachments
+
+
+async def test_a_picture_goes_out_as_the_channel_shows_it(ada: Learner) -> None:
+    await ada.asks("/picture")
+    [call] = ada.emulator.calls("sendPhoto")
+    assert call.params["photo"] == PICTURE
+
+
+async def test_a_bot_may_answer_to_a_photo_without_words(ada: Learner) -> None:
+    await ada.says("", photo=[{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}])
+    await work(ada.app)
+    assert ada.emulator.texts() == ["I got a photo."]
 
 
 # --- posts
