@@ -57,6 +57,16 @@ def team_bot() -> Bot:
         turn.put("day", "ada", {"text": "never kept"})
         raise RuntimeError("a bug of this bot")
 
+    @bot.command("where")
+    async def where(turn: Turn) -> None:
+        now = turn.local_now()
+        turn.say(f"{turn.channel} {turn.place.chat} {turn.origin.chat} {turn.timezone} {now:%z}")
+
+    _with_pictures(bot)
+    return bot
+
+
+def _with_pictures(bot: Bot) -> None:
     @bot.command("picture")
     async def picture(turn: Turn) -> None:
         turn.say("", attachments=[Attachment(kind="image", url=PICTURE, name="Progress")])
@@ -64,13 +74,6 @@ def team_bot() -> Bot:
     @bot.attachment
     async def look(turn: Turn) -> None:
         turn.say(f"I got a {turn.attachments[0].kind}.")
-
-    @bot.command("where")
-    async def where(turn: Turn) -> None:
-        now = turn.local_now()
-        turn.say(f"{turn.channel} {turn.place.chat} {turn.origin.chat} {turn.timezone} {now:%z}")
-
-    return bot
 
 
 @pytest.fixture
