@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -249,7 +250,7 @@ class Settler:
     ) -> _Judgement:
         """By the error's class; retryable ones prove that nothing was sent."""
         creator_id, delivery = lease.creator_id, envelope.delivery
-        address, again = delivery.address, delivery.attempts < MAX_ATTEMPTS
+        again = delivery.attempts < MAX_ATTEMPTS
         wait = self._wait(delivery, error) if again else None
         match error:
             case OutcomeUnknown():
@@ -262,10 +263,7 @@ class Settler:
                 pause = await self._revoke(connection, envelope, error)
                 return _Judgement(status="queued", outcome="retry", wait=pause)
             case RecipientUnreachable():
-                # In a group the error is about the group, not about who wrote last.
-                if address.person is not None and address.is_private:
-                    where = (creator_id, delivery.channel_id, address.person)
-                    await set_reachable(connection, *where, error.reason)
+                await _mark_unreachable(connection, creator_id, delivery, error.reason)
                 return _FAILED
         if error.retryable and again:
             return _Judgement(status="queued", outcome="retry", wait=wait)
@@ -328,3 +326,13 @@ class Settler:
             return await self.next(connection, lease)
         await leases.release(connection, lease, utc_now() + timedelta(seconds=wait))
         return None
+
+
+async def _mark_unreachable(
+    connection: PgConnection, creator_id: UUID, delivery: Delivery, reason: str
+) -> None:
+    # In a group the error is about the group, not about who wrote last.
+    address = delivery.address
+    if address.person is not None and address.is_private:
+        where = (creator_id, delivery.channel_id, address.person)
+        await set_reachable(connection, *where, reason)

@@ -31,17 +31,23 @@ async def find(client: Client, to: str, body: str, since: datetime) -> str | Non
 def judge(listed: list[Any], body: str, since: datetime, *, now: datetime) -> str | None:
     """Whether exactly one of the newest messages to a person, or none at all, can be ours. Pure."""
     begin = since - EARLIER
-    ours = [m for m in listed if str(m.direction).startswith("outbound")]
-    near = [m for m in ours if m.date_created is None or m.date_created >= begin]
-    alike = [m for m in near if _is_like(m.body or "", body)]
+    alike = _alike(listed, body, begin)
     if len(alike) == 1 and _is_same(alike[0], body) and _is_since(alike[0], since):
         return str(alike[0].sid)
-    reaches_back = len(listed) < MAX_LISTED or any(
-        m.date_created is not None and m.date_created < begin for m in listed
-    )
+    reaches_back = len(listed) < MAX_LISTED or any(_is_before(m, begin) for m in listed)
     if not alike and reaches_back and now - since >= SETTLED:
         return None
     raise OutcomeUnknown("Twilio's list can't tell which message this one is.")
+
+
+def _alike(listed: list[Any], body: str, begin: datetime) -> list[Any]:
+    """What we sent since `begin` that may be this text."""
+    ours = [m for m in listed if str(m.direction).startswith("outbound")]
+    return [m for m in ours if not _is_before(m, begin) and _is_like(m.body or "", body)]
+
+
+def _is_before(message: Any, at: datetime) -> bool:
+    return message.date_created is not None and message.date_created < at
 
 
 def _is_since(message: Any, since: datetime) -> bool:

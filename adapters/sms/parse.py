@@ -96,9 +96,9 @@ def parse_request(request: InboundRequest, account: Account) -> Parsed:
 def _events(
     form: dict[str, str], fields: Fields, request: InboundRequest, account: Account
 ) -> tuple[ChannelEvent, ...]:
-    sid = form.get("MessageSid") or form.get("SmsMessageSid") or form.get("SmsSid") or ""
+    sid = _first(form, "MessageSid", "SmsMessageSid", "SmsSid")
     # An inbound message carries SmsStatus=received, so a status alone makes no callback.
-    status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
+    status = _first(form, "MessageStatus", "SmsStatus").lower()
     is_inbound = status in _INBOUND
     theirs = form.get("From" if is_inbound else "To", "").strip()
     ours = form.get("To" if is_inbound else "From", "").strip()
@@ -111,6 +111,11 @@ def _events(
     if status not in _STATES:
         return (Unsupported(**fields, reason="status"),)
     return _receipt(form, fields, sid, _STATES[status], request)
+
+
+def _first(form: dict[str, str], *names: str) -> str:
+    """The first of these fields that says something."""
+    return next((form[name] for name in names if form.get(name)), "")
 
 
 def _place(theirs: str, ours: str, service: str, account: Account) -> Fields:

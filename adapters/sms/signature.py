@@ -27,15 +27,20 @@ def check(request: InboundRequest, secrets: Iterable[str]) -> None:
     keys = [secret for secret in secrets if secret]
     if not given or algorithm not in _HASHES or not keys:
         raise VerificationError
+    expected = _expected(request, keys, algorithm)
+    matches = [hmac.compare_digest(given, one) for one in expected]  # every one is compared
+    if not any(matches):
+        raise VerificationError
+
+
+def _expected(request: InboundRequest, keys: Iterable[str], algorithm: str) -> list[bytes]:
+    """Each signature that would do."""
     try:
         parameters = _signed_parameters(request)
         urls = list(addresses(request.url))
     except ValueError:  # no address, or a form of thousands of fields
         raise VerificationError from None
-    expected = [_bytes(sign(key, url, parameters, algorithm)) for key in keys for url in urls]
-    matches = [hmac.compare_digest(given, one) for one in expected]  # every one is compared
-    if not any(matches):
-        raise VerificationError
+    return [_bytes(sign(key, url, parameters, algorithm)) for key in keys for url in urls]
 
 
 def sign(

@@ -44,27 +44,43 @@ def degrade(
     rich = richtext.from_markdown(message.text)
     has_buttons = 0 < len(message.choices) <= capabilities.buttons and not is_blank(rich.text)
     shown = tuple(a for a in message.attachments if a.kind in capabilities.attachments)
-    rich = _joined(rich, *(_link_to(a) for a in message.attachments if a not in shown))
-    if not capabilities.citations:
-        rich = _joined(rich, _plain(_footnotes(message.citations)))
-    if not has_buttons:
-        rich = _joined(rich, _plain(_numbered(message.choices)))
+    rich = _joined(rich, *_written_out(message, capabilities, shown, has_buttons=has_buttons))
     pieces = split(reduce_marks(rich, capabilities.marks), capabilities)
     pairs = _paired(pieces, shown, capabilities)
-    last = max((index for index, (piece, _) in enumerate(pairs) if piece.text), default=-1)
-    return tuple(
+    parts = [
         OutboundPart(
             message_id=message_id,
             index=index,
             count=len(pairs),
             text=piece,
-            choices=message.choices if has_buttons and index == last else (),
-            citations=message.citations if capabilities.citations and index == last else (),
             attachments=attachments,
             valid_seconds=valid_seconds,
         )
         for index, (piece, attachments) in enumerate(pairs)
-    )
+    ]
+    last = max((part.index for part in parts if part.text.text), default=None)
+    if last is not None:
+        parts[last] = replace(
+            parts[last],
+            choices=message.choices if has_buttons else (),
+            citations=message.citations if capabilities.citations else (),
+        )
+    return tuple(parts)
+
+
+def _written_out(
+    message: Message,
+    capabilities: Capabilities,
+    shown: tuple[Attachment, ...],
+    *,
+    has_buttons: bool,
+) -> Iterable[RichText]:
+    """What the channel can't show beside the text becomes part of it."""
+    yield from (_link_to(a) for a in message.attachments if a not in shown)
+    if not capabilities.citations:
+        yield _plain(_footnotes(message.citations))
+    if not has_buttons:
+        yield _plain(_numbered(message.choices))
 
 
 def _paired(
@@ -213,13 +229,16 @@ def _cut(text: str, start: int, furthest: int) -> int:
         ends = [end for end in ends if start < end <= furthest and is_grapheme_boundary(text, end)]
         if ends:
             return ends[-1]
-    link = _ADDRESS.search(text, start, furthest)  # in halves it leads nowhere
+    return _hard_cut(text, start, furthest)
+
+
+def _hard_cut(text: str, start: int, furthest: int) -> int:
+    """Where a word is cut: before an address, which leads nowhere in halves, or anywhere."""
+    link = _ADDRESS.search(text, start, furthest)
     if link and start < link.start() and is_grapheme_boundary(text, link.start()):
         return link.start()
-    for index in range(furthest, start, -1):
-        if is_grapheme_boundary(text, index):
-            return index
-    return furthest  # one endless character of combining marks
+    whole = (n for n in range(furthest, start, -1) if is_grapheme_boundary(text, n))
+    return next(whole, furthest)  # else it is one endless character of combining marks
 
 
 def _begun(text: str, start: int, blocks: Iterable[Mark]) -> int:

@@ -187,17 +187,37 @@ def check_nothing_lost(
         if mark.kind == "link":
             bare = re.sub("^(mailto:|tel:)", "", mark.value)
             assert mark.value in addresses or bare in text
+    check_attachments(message, capabilities, parts, text, addresses)
+    check_choices(message, parts, text)
+    check_citations(message, capabilities, parts, text)
+
+
+def check_attachments(
+    message: Message,
+    capabilities: Capabilities,
+    parts: tuple[OutboundPart, ...],
+    text: str,
+    addresses: set[str],
+) -> None:
     shown = [a for part in parts for a in part.attachments]
     assert shown == [a for a in message.attachments if a.kind in capabilities.attachments]
     for attachment in message.attachments:
         assert attachment in shown or attachment.url in addresses or attachment.url in text
         assert attachment in shown or without_space(attachment.description) in text
+
+
+def check_choices(message: Message, parts: tuple[OutboundPart, ...], text: str) -> None:
     offered = [choice for part in parts for choice in part.choices]
     if offered:
         assert offered == list(message.choices)
     else:
         listed = "".join(f"{n}.{c.label}" for n, c in enumerate(message.choices, start=1))
         assert text.endswith(without_space(listed))
+
+
+def check_citations(
+    message: Message, capabilities: Capabilities, parts: tuple[OutboundPart, ...], text: str
+) -> None:
     cited = [c for part in parts for c in part.citations]
     if capabilities.citations and any(part.text.text for part in parts):
         assert cited == list(message.citations)
