@@ -1,6 +1,7 @@
 """A creator's channels with their credentials decrypted, kept for a few seconds."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import orjson
 from core.channels import Account, ChannelAdapter
 from core.credentials import CHANNEL_PURPOSE, INSTALLATION_PURPOSE
 from shared.database import DatabaseManager
-from shared.errors import NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.security import KeyRing
 from shared.utils.ids import new_id, new_token
 
@@ -106,6 +107,7 @@ class Accounts:
             settings=settings,
             public_base_url=self._public_base_url,
         )
+        check_names(adapter, credentials)
         adapter.check_account(account)
         async with self._database.transaction(creator_id) as connection:
             await connection.execute(
@@ -169,3 +171,14 @@ class Accounts:
     def _seal(self, creator_id: UUID, credentials: dict[str, str], purpose: str) -> str:
         plaintext = orjson.dumps(credentials).decode()
         return self._keys.encrypt(plaintext, creator_id=creator_id, purpose=purpose)
+
+
+def check_names(adapter: ChannelAdapter, credentials: Mapping[str, str]) -> None:
+    """Raise InvalidInput when a credential is none of this channel's."""
+    if unknown := set(credentials) - adapter.credential_names:
+        # A misspelt name may be a secret pasted in the wrong place, so it is not repeated.
+        known = ", ".join(sorted(adapter.credential_names)) or "none"
+        raise InvalidInput(
+            f"{len(unknown)} unknown credentials; this channel takes: {known}",
+            code="bad_credentials",
+        )

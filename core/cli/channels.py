@@ -1,15 +1,17 @@
-"""`cairn channels`: list a creator's channels, connect Telegram or the web, rotate the keys."""
+"""`cairn channels`: list and connect a creator's channels, rotate the keys."""
 
 import asyncio
 import json
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from core.channels import Installs
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
 from core.creators import creator_ids, require_creator
 from core.credentials import rotate_credentials
@@ -37,7 +39,7 @@ def list_all(creator: Creator, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 @app.command()
 def add(
-    type_: Annotated[str, typer.Argument(metavar="TYPE", help="telegram or web")],
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="telegram, slack, sms, web…")],
     creator: Creator,
     name: str = "",
     bot: str = "coach",
@@ -45,13 +47,18 @@ def add(
     poll: Annotated[
         bool, typer.Option("--poll", help="Fetch updates instead of a webhook (development).")
     ] = False,
+    credentials: Annotated[
+        str, typer.Option(help="A JSON file of the credentials; - reads standard input.")
+    ] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Connect a channel. Secrets come from the environment: CAIRN_BOT_TOKEN for Telegram."""
+    """Connect a channel. Secrets come from a file, or for Telegram from CAIRN_BOT_TOKEN."""
+    given = _read_credentials(credentials) if credentials else _credentials(type_)
     settings: dict[str, Any] = {"mode": "poll"} if poll else {}
     if api_base_url:
         settings["api_base_url"] = api_base_url
-    typer.echo(json.dumps(asyncio.run(_add(type_, creator, name, bot, settings, data_dir))))
+    added = asyncio.run(_add(type_, creator, name, bot, given, settings, data_dir))
+    typer.echo(json.dumps(added))
 
 
 @app.command("rotate-keys")
@@ -69,7 +76,13 @@ async def _list(creator_id: UUID, data_dir: Path) -> list[dict[str, str]]:
 
 
 async def _add(
-    type_: str, creator_id: UUID, name: str, bot: str, settings: dict[str, Any], data_dir: Path
+    type_: str,
+    creator_id: UUID,
+    name: str,
+    bot: str,
+    credentials: dict[str, str],
+    settings: dict[str, Any],
+    data_dir: Path,
 ) -> dict[str, str]:
     async with operating(data_dir) as runtime:
         await require_creator(runtime.database, creator_id)
@@ -84,12 +97,27 @@ async def _add(
             runtime.channels[type_],
             name=name or type_,
             bot=bot,
-            credentials=_credentials(type_),
+            credentials=credentials,
             settings=settings,
         )
+        shown = {"id": str(account.channel_id), "route_key": account.route_key}
         base = runtime.settings.public_base_url
-        url = f"{base}/webhooks/{type_}/{account.route_key}"
-        return {"id": str(account.channel_id), "route_key": account.route_key, "webhook_url": url}
+        shown["webhook_url"] = f"{base}/webhooks/{type_}/{account.route_key}"
+        if isinstance(runtime.channels[type_], Installs):
+            shown["install_url"] = f"{base}/{type_}/install/{account.route_key}"
+        return shown
+
+
+def _read_credentials(source: str) -> dict[str, str]:
+    """A JSON object of names and values. Raises InvalidInput, which repeats nothing of it."""
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError):
+        raise InvalidInput(f"{source!r} can't be read as a JSON file") from None
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise InvalidInput("credentials are a JSON object of names and texts")
+    return found
 
 
 def _credentials(type_: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import structlog
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 
+from core.accounts import check_names
 from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.etags import IfMatch, check_unchanged, set_etag
 from core.api.outgoing import check_api_base_url
@@ -235,13 +236,7 @@ def _check_bot(runtime: Runtime, bot: str) -> None:
 
 
 def _check_names(adapter: ChannelAdapter, credentials: dict[str, str]) -> None:
-    if unknown := sorted(set(credentials) - adapter.credential_names):
-        # A misspelt name may be a secret pasted in the wrong place, so it is not repeated.
-        known = ", ".join(sorted(adapter.credential_names)) or "none"
-        raise InvalidInput(
-            f"{len(unknown)} unknown credentials; this channel takes: {known}",
-            code="bad_credentials",
-        )
+    check_names(adapter, credentials)
     if MASK in credentials.values():
         raise InvalidInput("this is the mask of a credential, not its value", code="masked_value")
 

@@ -46,6 +46,22 @@ async def test_a_telegram_channel_takes_its_token_from_the_environment(
     assert "SECRET-TOKEN" not in added.out + listed.out
 
 
+async def test_a_channel_takes_its_credentials_from_a_file(
+    cairn: Cairn, creator: UUID, tmp_path: Path
+) -> None:
+    file = tmp_path / "slack.json"
+    add = ("channels", "add", "slack", "--creator", str(creator), "--credentials", str(file))
+    assert isinstance((await cairn(*add)).error, InvalidInput)  # there is no such file
+    keys = {"bot_token": "xoxb-1234-SECRET", "signing_secret": "0123456789abcdef"}
+    for wrong in ("[1]", "{", json.dumps(keys | {"sining_secret": "x"})):
+        file.write_text(wrong)
+        assert isinstance((await cairn(*add)).error, InvalidInput)
+    file.write_text(json.dumps(keys))
+    added = await cairn(*add)
+    assert "/slack/install/" in json.loads(added.out)["install_url"]
+    assert "SECRET" not in added.out
+
+
 @pytest.mark.parametrize("arguments", [("pigeon",), ("web", "--bot", "nobody")])
 async def test_a_channel_of_no_known_kind_or_bot_is_refused(
     cairn: Cairn, creator: UUID, arguments: tuple[str, ...]
