@@ -35,6 +35,14 @@ for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
     del os.environ[_name]
 
 
+# Files whose tests take long go first, else the last of them runs while the other process idles.
+_LONG = ("tests/chaos/", "tests/browser/", "tests/e2e/", "tests/testing/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
 class AddCreator(Protocol):
     def __call__(self, name: str = ..., *, status: str = ...) -> Awaitable[UUID]: ...
 

@@ -1,5 +1,6 @@
 """The stand-up in an emulated Slack: asked in private, told in the channel, blockers kept."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -43,10 +44,12 @@ async def test_a_stand_up_begun_in_the_channel_is_asked_in_private_and_told_ther
     stage: Stage,
 ) -> None:
     room = place_of(stage, "Ada", "channel")
-    # As Slack hands over what a person typed; what we send must not call the channel.
-    await reports(stage, "Ada", "no key for &lt;!channel&gt; [a](https://evil.example)")
+    await reports(stage, "Ada", "no key for <!channel> [a](https://evil.example)")
     [post] = stage.said(room)
-    blocker = "no key for <!channel> [a](https://evil.example)"
+    blocker = "no key for @channel [a](https://evil.example)"
+    wire = json.dumps([sent.message for sent in stage.emulator.sent])
+    assert "<!channel" not in wire  # nobody is called
+    assert '"broadcast"' not in wire
     assert post.text.startswith("Ada reported for")
     assert post.text.index(blocker) < post.text.index("Ada's *old* task")
     assert "link" not in {mark.kind for mark in post.marks}

@@ -28,9 +28,12 @@ from shared.embedded import (
 ROOT = Path(__file__).resolve().parents[2]
 NAMES: tuple[EngineName, ...] = ("postgres", "redis", "chroma")
 PARENT = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from shared.embedded import EmbeddedEngines
+
+# A shell that runs the tests in its background has told them to ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     async with EmbeddedEngines(Path(sys.argv[1])):
