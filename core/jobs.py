@@ -21,9 +21,9 @@ from pgqueuer.ports.driver import Driver, NotifyCallback
 from shared.database import CONNECTION_LOST, PgConnection
 from shared.queue_settings import QUEUE
 
-JobKind = Literal["turn", "deliver", "ingest"]
+JobKind = Literal["turn", "deliver", "ingest", "migrate"]
 # A waiting person comes before a document.
-PRIORITY: dict[JobKind, int] = {"turn": 10, "deliver": 10, "ingest": 0}
+PRIORITY: dict[JobKind, int] = {"turn": 10, "deliver": 10, "ingest": 0, "migrate": -10}
 
 
 def queries(driver: Driver) -> Queries:

@@ -15,7 +15,8 @@ TENANT_ID = "(NULLIF(current_setting('app.current_creator_id'::text, true), ''::
 PINNED_PATH = "search_path=pg_catalog, pg_temp"
 DEFINERS = ["app.find_api_key(text)", "app.find_channel(text,text)"]
 DUE = "((inbound_due_at IS NOT NULL) OR (outbound_due_at IS NOT NULL))"
-UNFINISHED = "(status = ANY (ARRAY['pending'::text, 'indexing'::text]))"
+UNFINISHED = "(status = ANY (ARRAY['pending'::text, 'reading'::text, 'indexing'::text]))"
+OPEN = "((state <> ALL (ARRAY['done'::text, 'aborted'::text])) AND (NOT is_paused))"
 
 # Policies beside the two of every table, as `table policy command role expression`. Those with
 # `true` carry no content: which columns their role may read stands in COLUMNS.
@@ -28,6 +29,7 @@ REVIEWED_POLICIES = [
     f"ai_conversations dispatch_sees_due r cairn_dispatch {DUE}",
     f"ai_conversations dispatch_hints w cairn_dispatch {DUE}",
     f"knowledge_documents dispatch_sees_unfinished r cairn_dispatch {UNFINISHED}",
+    f"embedding_migrations dispatch_sees_open r cairn_dispatch {OPEN}",
 ]
 # What cairn_dispatch and cairn_router may touch, as `role privilege table: columns`.
 REVIEWED_COLUMNS = {
@@ -37,6 +39,7 @@ REVIEWED_COLUMNS = {
     " lease_until outbound_due_at outbound_hinted_at delivery_until",
     "cairn_dispatch UPDATE ai_conversations": "inbound_hinted_at outbound_hinted_at",
     "cairn_dispatch SELECT knowledge_documents": "creator_id id status updated_at",
+    "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused updated_at",
     "cairn_router SELECT creators": "creator_id status",
     "cairn_router SELECT channels": "creator_id id type route_key",
     "cairn_router SELECT api_keys": "creator_id id prefix hash revoked_at",

@@ -27,6 +27,7 @@ class Citation(Value):
     chunk_id: UUID
     title: str
     heading: str = ""
+    page: int | None = Field(None, ge=1, description="where it stands, in a document with pages")
     quote: str
 
 

@@ -13,6 +13,8 @@ from uuid import UUID
 
 import pytest
 import redis.asyncio as redis_client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from shared.database import DatabaseManager
@@ -34,6 +36,13 @@ TAKES_SCREENSHOTS = os.environ.get("CAIRN_SCREENSHOTS") == "1"
 for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
     del os.environ[_name]
 
+
+# The same examples in every run, and no clock: a slow machine is not a fault of the code. To look
+# further: `make test ARGS="--hypothesis-profile=default …"`.
+hypothesis_settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("steady")
 
 # Files whose tests take long go first, else the last of them runs while the other process idles.
 _LONG = ("tests/chaos/", "tests/browser/", "tests/e2e/", "tests/testing/")

@@ -10,8 +10,8 @@ from core.knowledge import Knowledge, Passage, SearchResult
 from core.leases import Lease
 from core.live import LiveBus
 from core.llm.base import ChatMessage
+from core.llm.budget import AnswerRequest
 from core.llm.chain import AnswerChain, Completion, Delta, Restart
-from core.llm.prompts import AnswerRequest
 from core.rag.chunk import SEPARATOR
 from shared import telemetry
 from shared.messages import Choice, Citation, Message

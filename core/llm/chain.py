@@ -22,9 +22,10 @@ from core.llm.base import (
     ModelRejected,
 )
 from core.llm.breaker import BreakerOpen, CircuitBreaker
+from core.llm.budget import UNKNOWN, AnswerRequest, fit, unfenced
 from core.llm.citations import Cited, CitedText, resolve
 from core.llm.extractive import ExtractiveAnswerer
-from core.llm.prompts import UNKNOWN, AnswerRequest, PromptTemplate, fit, unfenced
+from core.llm.prompts import PromptTemplate
 from shared.errors import ContextTooLong, ModelError, PromptRenderError
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.database import PgConnection
 
-SpaceState = Literal["active", "building", "retired"]
+SpaceState = Literal["active", "building", "standby", "retired"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ async def expect(
         INSERT INTO app.chunk_embeddings (creator_id, space, chunk_id, document_id)
         SELECT $1, s.name, c.id, $2
         FROM app.embedding_spaces s CROSS JOIN unnest($3::uuid[]) AS c (id)
-        WHERE s.creator_id = $1 AND s.state IN ('active', 'building')
+        WHERE s.creator_id = $1 AND s.state IN ('active', 'building', 'standby')
         ON CONFLICT (creator_id, space, chunk_id)
           DO UPDATE SET state = 'pending' WHERE chunk_embeddings.state = 'deleting'
         """,

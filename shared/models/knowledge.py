@@ -13,7 +13,7 @@ from shared.database import PgConnection, Record
 from shared.models.chunks import chunk_ids, delete_chunks
 
 SourceKind = Literal["file", "text", "url", "builtin"]
-DocumentStatus = Literal["pending", "indexing", "ready", "failed"]
+DocumentStatus = Literal["pending", "reading", "indexing", "ready", "failed"]
 
 _SUMMARY = """id, title, source_kind, source_uri, media_type, status, error_code, error,
     chunk_count, progress, created_at, updated_at"""
@@ -161,7 +161,7 @@ async def unfinished_documents(db: PgConnection, creator_id: UUID) -> list[UUID]
     rows = await db.fetch(
         """
         SELECT id FROM app.knowledge_documents
-        WHERE creator_id = $1 AND status IN ('pending', 'indexing') ORDER BY id
+        WHERE creator_id = $1 AND status IN ('pending', 'reading', 'indexing') ORDER BY id
         """,
         creator_id,
     )
@@ -175,7 +175,7 @@ async def begin_indexing(
     row = await db.fetchrow(
         """
         UPDATE app.knowledge_documents SET status = 'indexing', updated_at = now()
-        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'indexing')
+        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'reading', 'indexing')
         RETURNING id, title, media_type, content_hash, text
         """,
         creator_id,
@@ -239,7 +239,7 @@ async def fail_document(
         """
         UPDATE app.knowledge_documents
         SET status = 'failed', error_code = $3, error = $4, updated_at = now()
-        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'indexing')
+        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'reading', 'indexing')
         """,
         creator_id,
         document_id,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from core.dialogue.answering import REFUSAL
+from core.llm.budget import UNKNOWN
 from core.llm.emulator import FaultKind, OllamaEmulator
 from core.llm.emulator.models import CHAT_MODEL
-from core.llm.prompts import UNKNOWN
 from core.runtime import open_runtime
 from shared.settings import OllamaSettings, Settings
 from tests.apps import App, Person, quick, working

@@ -72,10 +72,7 @@ def test_a_changed_character_is_noticed(data: st.DataObject) -> None:
     creator_id = uuid4()
     envelope = OLD.encrypt("secret", creator_id=creator_id, purpose="p")
     at = data.draw(st.integers(0, len(envelope) - 1))
-    changed = data.draw(
-        st.sampled_from(BASE64_ALPHABET + ":%é").filter(lambda c: c != envelope[at])
-    )
-    forged = envelope[:at] + changed + envelope[at + 1 :]
+    forged = _with_another(data, envelope, at, BASE64_ALPHABET + ":%é")
     try:
         opened = OLD.decrypt(forged, creator_id=creator_id, purpose="p")
     except SecretError:
@@ -214,9 +211,16 @@ def test_a_token_is_good_for_its_place_and_time_only(changes: dict[str, Any]) ->
 def test_no_character_of_a_token_can_be_changed(data: st.DataObject) -> None:
     token = sign_visitor(OLD, VISITOR)
     at = data.draw(st.integers(0, len(token) - 1))
-    changed = data.draw(st.sampled_from(BASE64_ALPHABET + ".é=").filter(lambda c: c != token[at]))
+    forged = _with_another(data, token, at, BASE64_ALPHABET + ".é=")
     with pytest.raises(Unauthorized):
-        read(token[:at] + changed + token[at + 1 :])
+        read(forged)
+
+
+def _with_another(data: st.DataObject, text: str, at: int, symbols: str) -> str:
+    # Nonces are new in every run, so what is drawn must not depend on what the text says.
+    steps = data.draw(st.integers(1, len(symbols) - 1))
+    changed = symbols[(symbols.index(text[at]) + steps) % len(symbols)]
+    return text[:at] + changed + text[at + 1 :]
 
 
 @given(garbage=st.text(st.characters()))

@@ -11,9 +11,9 @@ import pytest
 from adapters.telegram.emulator_faults import FaultKind
 from core.bots import Bot, Turn
 from core.dialogue import reply_stream
+from core.llm.budget import UNKNOWN
 from core.llm.emulator import OllamaEmulator
 from core.llm.emulator.models import CHAT_MODEL
-from core.llm.prompts import UNKNOWN
 from core.runtime import open_runtime
 from shared.settings import OllamaSettings, Settings
 from tests.apps import quick

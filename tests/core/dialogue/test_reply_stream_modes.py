@@ -6,7 +6,7 @@ import pytest
 
 from core.channels import Address, Capabilities
 from core.dialogue.reply_stream import check_streaming, is_enough, mode_of, shown_of
-from core.llm.prompts import UNKNOWN
+from core.llm.budget import UNKNOWN
 from shared.errors import InvalidInput
 
 

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from core.llm.base import ChatMessage, ChatPrompt
+from core.llm.budget import AnswerRequest, fit
 from core.llm.embedded import WordLlama
 from core.llm.emulator import OllamaEmulator, create_ollama_emulator
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.ollama import Deadlines, OllamaHost
 from core.llm.ollama_chat import OllamaChat
-from core.llm.prompts import AnswerRequest, PromptTemplate, fit
+from core.llm.prompts import PromptTemplate
 from tests.core.llm.passages import NOTES
 from tests.serving import serving
 from tests.waiting import eventually

@@ -7,6 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from core.llm.breaker import BreakerOpen, CircuitBreaker
+from core.llm.budget import UNKNOWN, AnswerRequest
 from core.llm.chain import (
     CANNED,
     AnswerChain,
@@ -20,7 +21,6 @@ from core.llm.emulator import FaultKind, OllamaEmulator
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.ollama import Deadlines
 from core.llm.ollama_chat import OllamaChat
-from core.llm.prompts import UNKNOWN, AnswerRequest
 from tests.core.llm.conftest import CHAT, MakeHost, asking
 from tests.core.llm.passages import HABIT, NOTES
 from tests.waiting import eventually

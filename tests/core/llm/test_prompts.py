@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.llm.base import ChatMessage
-from core.llm.embedded import WordLlama
-from core.llm.prompts import (
+from core.llm.budget import (
+    MESSAGE_TOKENS,
     UNKNOWN,
+    USABLE_SHARE,
     AnswerRequest,
-    PromptTemplate,
     estimate_tokens,
     fit,
-    render,
     unfenced,
 )
-from core.llm.prompts.budget import MESSAGE_TOKENS, USABLE_SHARE
+from core.llm.embedded import WordLlama
+from core.llm.prompts import PromptTemplate, render
 from shared.errors import ContextTooLong, PromptRenderError
 from tests.core.llm.passages import NOTES, Note
 

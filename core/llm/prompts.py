@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from shared.errors import PromptRenderError
 
-BUILT_IN = Path(__file__).parent
+BUILT_IN = Path(__file__).parent / "templates"
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 

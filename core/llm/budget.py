@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.llm.base import ChatMessage, ChatPrompt, Passage
-from core.llm.prompts.template import PromptTemplate
+from core.llm.prompts import PromptTemplate
 from shared.errors import ContextTooLong
 
 ANSWER_TOKENS = 512
