@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.house import HOUSE
 from shared.database import DatabaseManager, PgConnection
-from shared.errors import InvalidInput, NotFound
+from shared.errors import Forbidden, InvalidInput, NotFound
 from shared.security import new_api_key
 from shared.utils.ids import new_id
 
@@ -33,6 +34,7 @@ async def add_creator(
     if not 1 <= len(name) <= NAME_LENGTH:
         raise InvalidInput(f"a creator's name has 1 to {NAME_LENGTH} characters")
     creator_id = creator_id or new_id()
+    _refuse_house(creator_id)
     async with database.transaction(creator_id) as connection:
         await connection.execute(
             "INSERT INTO app.creators (creator_id, name) VALUES ($1, $2)", creator_id, name
@@ -50,6 +52,7 @@ async def add_creator(
 
 async def add_api_key(connection: PgConnection, creator_id: UUID, name: str) -> str:
     """Store a new key's prefix and hash; return the key itself."""
+    _refuse_house(creator_id)
     plaintext, prefix, digest = new_api_key()
     await connection.execute(
         "INSERT INTO app.api_keys (creator_id, id, name, prefix, hash) VALUES ($1, $2, $3, $4, $5)",
@@ -63,9 +66,11 @@ async def add_api_key(connection: PgConnection, creator_id: UUID, name: str) -> 
 
 
 async def creator_ids(database: DatabaseManager) -> list[UUID]:
-    """Every creator, for the operator's loops; their rows are then read one creator at a time."""
+    """Every creator but the house, for the operator's loops; their rows are read one at a time."""
     async with database.dispatch() as connection:
-        rows = await connection.fetch("SELECT creator_id FROM app.creators ORDER BY creator_id")
+        rows = await connection.fetch(
+            "SELECT creator_id FROM app.creators WHERE creator_id <> $1 ORDER BY creator_id", HOUSE
+        )
     return [row["creator_id"] for row in rows]
 
 
@@ -87,6 +92,7 @@ async def list_creators(database: DatabaseManager) -> AsyncIterator[CreatorSumma
 
 async def set_status(database: DatabaseManager, creator_id: UUID, status: str) -> bool:
     """Suspend or wake a creator; False when there is none with this id."""
+    _refuse_house(creator_id)
     async with database.transaction(creator_id) as connection:
         found = await connection.fetchval(
             "UPDATE app.creators SET status = $2 WHERE creator_id = $1 RETURNING 1",
@@ -94,3 +100,8 @@ async def set_status(database: DatabaseManager, creator_id: UUID, status: str) -
             status,
         )
     return found is not None
+
+
+def _refuse_house(creator_id: UUID) -> None:
+    if creator_id == HOUSE:
+        raise Forbidden("the shared defaults have no keys and stay suspended")

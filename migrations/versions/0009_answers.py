@@ -36,8 +36,13 @@ _DOCUMENTS = """
 """
 
 
+# The house holds defaults; nobody may act as it.
+_HOUSE = "00000000-0000-0000-0000-000000000000"
+
+
 def upgrade() -> None:
     rls.begin()
+    _house()
     rls.script(f"""
     ALTER TABLE app.knowledge_documents
       DROP CONSTRAINT knowledge_documents_status_check,
@@ -182,8 +187,24 @@ def upgrade() -> None:
     """)
 
 
+def _house() -> None:
+    rls.script(f"""
+    ALTER TABLE app.creators ADD CONSTRAINT creators_house_is_suspended
+      CHECK (creator_id <> '{_HOUSE}' OR status = 'suspended') NOT VALID;
+    ALTER TABLE app.api_keys ADD CONSTRAINT api_keys_not_of_the_house
+      CHECK (creator_id <> '{_HOUSE}') NOT VALID;
+    ALTER TABLE app.channels ADD CONSTRAINT channels_not_of_the_house
+      CHECK (creator_id <> '{_HOUSE}') NOT VALID;
+    """)
+
+
 def downgrade() -> None:
     rls.begin()
+    rls.script("""
+    ALTER TABLE app.channels DROP CONSTRAINT channels_not_of_the_house;
+    ALTER TABLE app.api_keys DROP CONSTRAINT api_keys_not_of_the_house;
+    ALTER TABLE app.creators DROP CONSTRAINT creators_house_is_suspended;
+    """)
     rls.script(f"""
     DROP TABLE app.embedding_migrations, app.evaluations, app.space_calibrations,
                app.prompt_labels, app.prompt_templates, app.model_labels, app.models,
