@@ -7,6 +7,7 @@ from uuid import UUID
 
 from core.rag.backfill import Backfill
 from core.rag.chunk import SEPARATOR
+from core.rag.gate import Calibrations
 from core.rag.ingest import Ingestion
 from core.rag.read import ReadText, clean, read
 from core.rag.reindex import Reindexer
@@ -72,14 +73,19 @@ class PassageContext:
 
 class Knowledge:
     def __init__(
-        self, database: DatabaseManager, vectors: VectorStore, embedders: Embedders
+        self,
+        database: DatabaseManager,
+        vectors: VectorStore,
+        embedders: Embedders,
+        *,
+        calibrations: Calibrations | None = None,
     ) -> None:
         self._database = database
         spaces = Spaces(database, embedders)
         self._backfill = Backfill(database, vectors, spaces)
         self._ingestion = Ingestion(database, spaces, self._backfill)
         self._reindexer = Reindexer(database, vectors, spaces, self._backfill)
-        self._retriever = Retriever(database, vectors, spaces)
+        self._retriever = Retriever(database, vectors, spaces, calibrations)
 
     async def add_document(
         self,

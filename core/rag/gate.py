@@ -9,7 +9,10 @@ pass, and 97 % of what it cannot answer is refused.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self
+from uuid import UUID
 
 from core.rag.fusion import Weights
 
@@ -46,8 +49,9 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How to rank and to judge in one kind of embedding space."""
+    """How to rank and to judge in one kind of embedding space; `name` says where it comes from."""
 
+    name: str = "stored"
     weights: Weights
     bias: float
     similarity: float = 0.0
@@ -70,10 +74,38 @@ class Calibration:
         )
         return 1 / (1 + math.exp(-max(min(total, 50.0), -50.0)))
 
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError when it isn't one."""
+        fields = dict(stored)
+        weights = fields.pop("weights")
+        name = str(fields.pop("name", "stored"))
+        numbers = {field: float(value) for field, value in fields.items()}
+        if not all(map(math.isfinite, numbers.values())):
+            raise ValueError("a calibration holds finite numbers only")
+        return cls(name=name, weights=Weights(**weights), **numbers)
+
+
+class Calibrations(Protocol):
+    """Where the calibration of a creator's space comes from; `space` None is words alone."""
+
+    async def of(self, creator_id: UUID, space: str | None) -> Calibration: ...
+
+
+class BuiltIn:
+    """The constants of this module, whoever asks."""
+
+    async def of(self, creator_id: UUID, space: str | None) -> Calibration:
+        return calibration_for(space)
+
 
 # Averaged word vectors rank worse than BM25 but know synonyms: half its weight. The usual k = 60
 # lets a passage that is mediocre in both rankings pass the best of one (recall@5 0.59, not 0.63).
 WORDLLAMA = Calibration(
+    name="built-in: wordllama",
     weights=Weights(vector=1.0, lexical=2.0, k=5),
     bias=-7.07,
     similarity=12.27,
@@ -85,6 +117,7 @@ WORDLLAMA = Calibration(
 # a name or a number that the encoder never learnt. Their similarities lie on scales of their own,
 # so until a space is calibrated the verdict rests on the words and on how far both rankings agree.
 NEURAL = Calibration(
+    name="built-in: neural",
     weights=Weights(vector=1.0, lexical=0.6, k=5),
     bias=-5.55,
     coverage=2.71,
@@ -93,6 +126,7 @@ NEURAL = Calibration(
     agreement=3.43,
 )
 LEXICAL_ONLY = Calibration(
+    name="built-in: words",
     weights=Weights(vector=0.0, lexical=1.0, k=5),
     bias=-5.19,
     coverage=3.44,
@@ -108,8 +142,7 @@ def calibration_for(space: str | None) -> Calibration:
     return WORDLLAMA if space.startswith("wordllama") else NEURAL
 
 
-def judge(space: str | None, evidence: Evidence, *, is_literal: bool = False) -> Verdict:
+def judge(calibration: Calibration, evidence: Evidence, *, is_literal: bool = False) -> Verdict:
     """`is_literal`: the heading of the best passage is the question itself, so it is answered."""
-    calibration = calibration_for(space)
     confidence = 1.0 if is_literal else calibration.confidence(evidence)
     return Verdict(is_answerable=confidence >= calibration.threshold, confidence=confidence)

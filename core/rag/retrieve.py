@@ -8,7 +8,7 @@ from uuid import UUID
 from core.rag import gate, lexical
 from core.rag.chunk import SEPARATOR
 from core.rag.fusion import Candidate, fuse
-from core.rag.gate import Evidence, Verdict
+from core.rag.gate import BuiltIn, Calibrations, Evidence, Verdict
 from core.rag.lexical import LexicalMatch
 from core.rag.spaces import Spaces
 from core.rag.tokenize import terms, words
@@ -57,10 +57,17 @@ class Nearest:
 class Retriever:
     """Asks Chroma and Postgres at once. Without Chroma, or its embedder, it goes by words."""
 
-    def __init__(self, database: DatabaseManager, vectors: VectorStore, spaces: Spaces) -> None:
+    def __init__(
+        self,
+        database: DatabaseManager,
+        vectors: VectorStore,
+        spaces: Spaces,
+        calibrations: Calibrations | None = None,
+    ) -> None:
         self._database = database
         self._vectors = vectors
         self._spaces = spaces
+        self._calibrations = calibrations or BuiltIn()
         # A guess, so that both searches start at once; every answer checks it.
         self._last_space: dict[UUID, str] = {}
 
@@ -74,7 +81,8 @@ class Retriever:
             self._remember(creator_id, active)
             nearest = await self._by_meaning(creator_id, active, query)
         space = nearest.space if nearest.hits else None
-        candidates = fuse(nearest.hits, match.hits, gate.calibration_for(space).weights)
+        calibration = await self._calibrations.of(creator_id, space)
+        candidates = fuse(nearest.hits, match.hits, calibration.weights)
         texts = await self._read(creator_id, [one.chunk_id for one in candidates[: k + SPARE]])
         # An id of another creator, or of a chunk that is gone, has no text here.
         readable = [one for one in candidates if one.chunk_id in texts]
@@ -84,7 +92,9 @@ class Retriever:
         is_literal = bool(found) and _asks(found[0].chunk, asked)
         return Retrieval(
             found=found[:k],
-            verdict=gate.judge(space, _evidence(readable, found, match), is_literal=is_literal),
+            verdict=gate.judge(
+                calibration, _evidence(readable, found, match), is_literal=is_literal
+            ),
             degraded=nearest.degraded or (space is None and match.chunks > 0),
         )
 

@@ -1,14 +1,25 @@
 """The gate on a small knowledge base: the coaching handbook that comes with Cairn."""
 
+import json
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from core.knowledge import Knowledge
 from core.llm.embedded import WordLlama
-from core.rag.gate import LEXICAL_ONLY, NEURAL, WORDLLAMA, Evidence, calibration_for, judge
+from core.rag.gate import (
+    LEXICAL_ONLY,
+    NEURAL,
+    WORDLLAMA,
+    Calibration,
+    Evidence,
+    calibration_for,
+    judge,
+)
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.embedded import EmbeddedEngines
@@ -127,4 +138,26 @@ def test_each_kind_of_space_has_its_calibration() -> None:
 
 @pytest.mark.parametrize("space", [None, "wordllama-256", "other"])
 def test_no_evidence_is_no_answer(space: str | None) -> None:
-    assert not judge(space, Evidence()).is_answerable
+    assert not judge(calibration_for(space), Evidence()).is_answerable
+
+
+@pytest.mark.parametrize("calibration", [WORDLLAMA, NEURAL, LEXICAL_ONLY])
+def test_a_calibration_survives_being_stored(calibration: Calibration) -> None:
+    stored = json.loads(json.dumps(calibration.to_json()))
+    assert Calibration.from_json(stored) == calibration
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"bias": 0.0},
+        {"bias": "no", "weights": {"vector": 1.0, "lexical": 1.0, "k": 5}},
+        {"bias": math.inf, "weights": {"vector": 1.0, "lexical": 1.0, "k": 5}},
+        {"bias": 0.0, "slope": 1.0, "weights": {"vector": 1.0, "lexical": 1.0, "k": 5}},
+        {"bias": 0.0, "weights": {"vector": 1.0}},
+    ],
+    ids=["no weights", "no number", "not finite", "unknown field", "half the weights"],
+)
+def test_what_is_no_calibration_is_refused(stored: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Calibration.from_json(stored)
