@@ -96,6 +96,9 @@ class Answering:
             persona=bot.persona,
             passages=passages,
             history=tuple(_history(work)),
+            creator_id=lease.creator_id,
+            contact_id=work.contact_id,
+            locale=work.locale or "",
         )
         return await self.chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
 

@@ -5,9 +5,11 @@ ModelError (shared.errors)
 ├── ModelMissing · ModelRejected · ModelGarbled · EmbeddingSpaceChanged
 └── TruncatedStream ↻ · ContextTooLong · PromptRenderError        (↻ retryable)"""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from shared.errors import ModelError, ModelUnavailable
 
@@ -124,3 +126,50 @@ class ChatModel(Protocol):
         Raises a ModelError, also in the middle.
         """
         ...
+
+
+class Breaker(Protocol):
+    def attempt(self, *, counts: Callable[[Exception], bool]) -> AbstractContextManager[None]:
+        """Around one call: raises BreakerOpen instead of it, learns from how it ends."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRung:
+    """A chat model with the breaker that remembers how it fares.
+
+    `ref` is what messages store of it, `name@version`; the model's own name when it has none.
+    """
+
+    model: ChatModel
+    breaker: Breaker
+    ref: str = ""
+
+    @property
+    def identity(self) -> str:
+        return self.ref or self.model.name
+
+
+class Rungs(Protocol):
+    """Which chat models answer for a contact, the best first."""
+
+    async def rungs(self, creator_id: UUID, contact_id: UUID | None) -> Sequence[ChatRung]: ...
+
+
+class Template(Protocol):
+    """A prompt in two blocks, `system` and `user`; `name` is `template@version`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def render(self, context: Mapping[str, Any], *, block: str | None = None) -> str:
+        """Raises PromptRenderError."""
+        ...
+
+
+class Templates(Protocol):
+    """Which version of a prompt a contact's question is put in."""
+
+    async def resolve(
+        self, creator_id: UUID, template_id: str, *, locale: str, contact_id: UUID | None
+    ) -> Template: ...

@@ -6,15 +6,16 @@ The question and the rules stay; old turns go first, then the last passages, the
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
-from core.llm.base import ChatMessage, ChatPrompt, Passage
-from core.llm.prompts import PromptTemplate
+from core.llm.base import ChatMessage, ChatPrompt, Passage, Template
 from shared.errors import ContextTooLong
 
 ANSWER_TOKENS = 512
 MESSAGE_TOKENS = 8  # role markers of a chat template
 # Below the share at which a nearly full context raises an alarm.
 USABLE_SHARE = 0.92
+NOBODY = UUID(int=0)  # as shared defaults are kept
 UNKNOWN = "I don't know that from the material I have."
 
 _KEPT_TURNS = 2
@@ -28,12 +29,19 @@ _CHEAP = re.compile(rb"[A-Za-z ]+")
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerRequest:
-    """A question with what may be said about it: passages best first, history oldest first."""
+    """A question with what may be said about it: passages best first, history oldest first.
+
+    `creator_id` and `contact_id` choose the models and the prompt; without a creator it is what
+    all share. `locale` is the language the answer is to be in: `de`.
+    """
 
     question: str
     passages: Sequence[Passage]
     persona: str
     history: Sequence[ChatMessage] = ()
+    creator_id: UUID = NOBODY
+    contact_id: UUID | None = None
+    locale: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +67,7 @@ def estimate_prompt(messages: Sequence[ChatMessage]) -> int:
 
 def fit(
     request: AnswerRequest,
-    template: PromptTemplate,
+    template: Template,
     *,
     num_ctx: int,
     answer_tokens: int = ANSWER_TOKENS,
@@ -91,7 +99,7 @@ def unfenced(text: str) -> str:
     return _FENCE.sub(lambda match: match.group()[:2], text)
 
 
-def _messages(draft: AnswerRequest, template: PromptTemplate) -> tuple[ChatMessage, ...]:
+def _messages(draft: AnswerRequest, template: Template) -> tuple[ChatMessage, ...]:
     context = {
         "persona": draft.persona,
         "unknown": UNKNOWN,

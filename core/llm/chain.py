@@ -4,6 +4,7 @@ Each rung has its deadline out of one budget. What a model streams is provisiona
 (`Restart`) when the model fails half-way or cites nothing, and the extractive answer follows.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -15,25 +16,32 @@ from typing import Literal
 import structlog
 
 from core.llm.base import (
-    ChatModel,
     ChatPrompt,
+    ChatRung,
     ChatUsage,
     ModelOverloaded,
     ModelRejected,
+    Rungs,
+    Template,
+    Templates,
 )
-from core.llm.breaker import BreakerOpen, CircuitBreaker
+from core.llm.breaker import BreakerOpen
 from core.llm.budget import UNKNOWN, AnswerRequest, fit, unfenced
 from core.llm.citations import Cited, CitedText, resolve
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.prompts import PromptTemplate
-from shared.errors import ContextTooLong, ModelError, PromptRenderError
+from shared.errors import AppError, ContextTooLong, ModelError, PromptRenderError
+
+__all__ = ["AnswerChain", "AnswerEvent", "ChatRung", "Completion", "Delta", "Restart", "may_refuse"]
 
 log = structlog.get_logger(__name__)
 
 RungName = Literal["ollama", "extractive", "canned"]
+TEMPLATE, NEWEST = "answer", 1
 CANNED = "I can't answer that right now. Please ask again in a little while."
 # Kept back from the models, so that the turn can still answer and record in time.
 RESERVE_SECONDS = 1.0
+LOOK_UP_SECONDS = 2.0
 _NOT_THE_HOSTS_FAULT = (ContextTooLong, PromptRenderError, ModelRejected, ModelOverloaded)
 
 
@@ -68,28 +76,22 @@ class Completion:
 AnswerEvent = Delta | Restart | Completion
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChatRung:
-    """A chat model with the breaker that remembers how it fares."""
-
-    model: ChatModel
-    breaker: CircuitBreaker
-
-
 class AnswerChain:
     """Chat models in order, then the extractive answer, then a canned line."""
 
     def __init__(
         self,
         *,
-        rungs: Sequence[ChatRung],
+        rungs: Sequence[ChatRung] | Rungs,
         extractive: ExtractiveAnswerer,
-        template: PromptTemplate | None = None,
+        templates: Templates | None = None,
         canned: str = CANNED,
     ) -> None:
-        self.rungs = tuple(rungs)
+        self._rungs = rungs
         self._extractive = extractive
-        self._template = template or PromptTemplate("answer", 1)
+        self._templates = templates
+        self._built_in = PromptTemplate(TEMPLATE, NEWEST)
+        self._first = PromptTemplate(TEMPLATE, 1)
         self._canned = canned
 
     async def answer(
@@ -100,10 +102,12 @@ class AnswerChain:
         Close it (`aclosing`) when you stop early: that closes the model's request.
         """
         ends_at = time.monotonic() + budget_seconds - RESERVE_SECONDS
-        for rung in self.rungs if request.passages else ():
+        rungs = await self._rungs_of(request) if request.passages else ()
+        template = await self._template_of(request) if rungs else self._built_in
+        for rung in rungs:
             if ends_at - time.monotonic() <= 0:
                 break
-            async with aclosing(self._ask(rung, request, ends_at)) as events:
+            async with aclosing(self._ask(rung, request, template, ends_at)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, Completion):
@@ -126,14 +130,49 @@ class AnswerChain:
                     await on_event(event)
         raise AssertionError("an answer ends with a completion")
 
+    async def _rungs_of(self, request: AnswerRequest) -> Sequence[ChatRung]:
+        """Without the registry no model is asked: the passages answer."""
+        if isinstance(self._rungs, Sequence):
+            return self._rungs
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return await self._rungs.rungs(request.creator_id, request.contact_id)
+        except (AppError, TimeoutError, OSError) as error:
+            log.warning("answer.models_unknown", error=type(error).__name__)
+            return ()
+
+    async def _template_of(self, request: AnswerRequest) -> Template:
+        """The creator's, else the built-in one."""
+        if self._templates is None:
+            return self._built_in
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return await self._templates.resolve(
+                    request.creator_id,
+                    TEMPLATE,
+                    locale=request.locale,
+                    contact_id=request.contact_id,
+                )
+        except (AppError, TimeoutError, OSError) as error:
+            log.warning("answer.template_unknown", error=type(error).__name__)
+            return self._built_in
+
+    def _fit(self, request: AnswerRequest, template: Template, num_ctx: int) -> ChatPrompt:
+        """A template that cannot be rendered is replaced by the first built-in one."""
+        try:
+            return fit(request, template, num_ctx=num_ctx)
+        except PromptRenderError as error:
+            log.warning("answer.template_failed", template=template.name, code=error.code)
+            return fit(request, self._first, num_ctx=num_ctx)
+
     async def _ask(
-        self, rung: ChatRung, request: AnswerRequest, ends_at: float
+        self, rung: ChatRung, request: AnswerRequest, template: Template, ends_at: float
     ) -> AsyncGenerator[AnswerEvent, None]:
         """One rung: its deltas, then its Completion; or a Restart if it had begun and failed."""
         usage, written = ChatUsage(), ""
         try:
             with rung.breaker.attempt(counts=_counts):
-                prompt = fit(request, self._template, num_ctx=rung.model.num_ctx)
+                prompt = self._fit(request, template, rung.model.num_ctx)
                 budget = ends_at - time.monotonic()
                 stream = rung.model.stream(prompt, budget_seconds=budget, usage=usage)
                 async with aclosing(stream) as pieces:
@@ -143,13 +182,13 @@ class AnswerChain:
         except ModelError as error:
             # A skipped rung was warned about when it failed.
             level = logging.INFO if isinstance(error, BreakerOpen) else logging.WARNING
-            log.log(level, "answer.rung_failed", model=rung.model.name, code=error.code)
+            log.log(level, "answer.rung_failed", model=rung.identity, code=error.code)
             if written:
                 yield Restart(reason=error.code)
             return
-        completion = _completion(rung.model.name, prompt, written, request, usage)
+        completion = _completion(rung.identity, prompt, written, request, usage)
         if completion is None:
-            log.info("answer.unsupported", model=rung.model.name, finish=usage.finish)
+            log.info("answer.unsupported", model=rung.identity, finish=usage.finish)
             if written:
                 yield Restart(reason="unsupported")
         else:
