@@ -39,7 +39,7 @@ REVIEWED_COLUMNS = {
     " lease_until outbound_due_at outbound_hinted_at delivery_until",
     "cairn_dispatch UPDATE ai_conversations": "inbound_hinted_at outbound_hinted_at",
     "cairn_dispatch SELECT knowledge_documents": "creator_id id status updated_at",
-    "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused updated_at",
+    "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused due_at",
     "cairn_router SELECT creators": "creator_id status",
     "cairn_router SELECT channels": "creator_id id type route_key",
     "cairn_router SELECT api_keys": "creator_id id prefix hash revoked_at",

@@ -155,6 +155,7 @@ def upgrade() -> None:
       id            uuid NOT NULL,
       from_space    text NOT NULL,
       to_space      text NOT NULL,
+      to_model      text NOT NULL DEFAULT '',
       state         text NOT NULL DEFAULT 'preparing'
                     CHECK (state IN ('preparing', 'backfilling', 'verifying', 'soaking',
                                      'dropping', 'done', 'aborting', 'aborted')),
@@ -163,10 +164,14 @@ def upgrade() -> None:
       soak_seconds  integer NOT NULL DEFAULT 86400 CHECK (soak_seconds >= 0),
       total         bigint NOT NULL DEFAULT 0,
       done          bigint NOT NULL DEFAULT 0,
+      per_second    real NOT NULL DEFAULT 0,
       verification  jsonb NOT NULL DEFAULT '{{}}',
       error_code    text,
       error         text,
       switched_at   timestamptz,
+      -- Until when its worker is surely alive; from then on somebody else may go on with it.
+      due_at        timestamptz NOT NULL DEFAULT now(),
+      lease_owner   uuid,
       created_at    timestamptz NOT NULL DEFAULT now(),
       updated_at    timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, id),
@@ -174,7 +179,7 @@ def upgrade() -> None:
     );
     CREATE UNIQUE INDEX embedding_migrations_open ON app.embedding_migrations (creator_id)
       WHERE state NOT IN ('done', 'aborted');
-    CREATE INDEX embedding_migrations_sweep ON app.embedding_migrations (creator_id, updated_at)
+    CREATE INDEX embedding_migrations_sweep ON app.embedding_migrations (due_at)
       WHERE state NOT IN ('done', 'aborted') AND NOT is_paused;
     """)
     for table in TABLES:
@@ -182,7 +187,7 @@ def upgrade() -> None:
     rls.script("""
     CREATE POLICY dispatch_sees_open ON app.embedding_migrations FOR SELECT TO cairn_dispatch
       USING (state NOT IN ('done', 'aborted') AND NOT is_paused);
-    GRANT SELECT (creator_id, id, state, is_paused, updated_at)
+    GRANT SELECT (creator_id, id, state, is_paused, due_at)
       ON app.embedding_migrations TO cairn_dispatch;
     """)
 
