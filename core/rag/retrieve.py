@@ -38,11 +38,17 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """`degraded` means that the search went by words alone."""
+    """`degraded` means that the search went by words alone.
+
+    `space` and `evidence` are what the verdict rests on, unless the question stands there itself.
+    """
 
     found: Sequence[Found] = ()
     verdict: Verdict = field(default_factory=Verdict)
     degraded: bool = False
+    space: str | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+    is_literal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +96,14 @@ class Retriever:
         best = _distinct(_literal_first(readable, texts, asked), texts)[: max(k, JUDGED)]
         found = [_found(texts[one.chunk_id], one, match) for one in best]
         is_literal = bool(found) and _asks(found[0].chunk, asked)
+        evidence = _evidence(readable, found, match)
         return Retrieval(
             found=found[:k],
-            verdict=gate.judge(
-                calibration, _evidence(readable, found, match), is_literal=is_literal
-            ),
+            verdict=gate.judge(calibration, evidence, is_literal=is_literal),
             degraded=nearest.degraded or (space is None and match.chunks > 0),
+            space=space,
+            evidence=evidence,
+            is_literal=is_literal,
         )
 
     async def _by_meaning(self, creator_id: UUID, space: str | None, query: str) -> Nearest:
