@@ -43,6 +43,19 @@ class Backfill:
                 break
         return done
 
+    async def embed_some(self, creator_id: UUID, space: str, limit: int) -> int:
+        """Store at most so many of a space's missing vectors; how many that were. Raises as above."""
+        async with self._database.transaction(creator_id) as db:
+            waiting = await embeddings.pending_chunks(
+                db, creator_id, space, document_id=None, limit=limit
+            )
+        if waiting:
+            embedder = await self._spaces.embedder(space)
+            if embedder is None:
+                raise ModelUnavailable(f"the embedder of {space} is away")
+            await self._store(creator_id, embedder, waiting, None)
+        return len(waiting)
+
     async def sweep(self, creator_id: UUID) -> None:
         """Take the vectors of deleted chunks out of Chroma."""
         while doomed := await self._doomed(creator_id):

@@ -78,6 +78,10 @@ class VectorStore(Protocol):
 
     async def ids(self, creator_id: UUID, space: str) -> set[UUID]: ...
 
+    async def fetch(
+        self, creator_id: UUID, space: str, ids: Sequence[UUID]
+    ) -> dict[UUID, list[float]]: ...
+
     async def close(self) -> None: ...
 
 
@@ -140,6 +144,23 @@ class ChromaVectors:
         found: set[UUID] = set()
         while page := await self._some_ids(creator_id, space, offset=len(found)):
             found.update(page)
+        return found
+
+    async def fetch(
+        self, creator_id: UUID, space: str, ids: Sequence[UUID]
+    ) -> dict[UUID, list[float]]:
+        """The vectors of those ids that are stored."""
+        found: dict[UUID, list[float]] = {}
+        for start in range(0, len(ids), BATCH):
+            batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
+            async with self._call(creator_id, space, self._write_seconds) as collection:
+                page = await collection.get(
+                    ids=batch, where={TENANT_KEY: str(creator_id)}, include=["embeddings"]
+                )
+            vectors = page["embeddings"]
+            if vectors is not None:
+                pairs = zip(page["ids"], vectors, strict=True)
+                found |= {UUID(name): [float(x) for x in vector] for name, vector in pairs}
         return found
 
     async def ping(self) -> None:
