@@ -6,7 +6,7 @@ ModelError (shared.errors)
 └── TruncatedStream ↻ · ContextTooLong · PromptRenderError        (↻ retryable)"""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -129,7 +129,7 @@ class ChatModel(Protocol):
 
 
 class Breaker(Protocol):
-    def attempt(self, *, counts: Callable[[Exception], bool]) -> AbstractContextManager[None]:
+    def attempt(self, *, counts: Callable[[Exception], bool]) -> AbstractAsyncContextManager[None]:
         """Around one call: raises BreakerOpen instead of it, learns from how it ends."""
         ...
 

@@ -171,7 +171,7 @@ class AnswerChain:
         """One rung: its deltas, then its Completion; or a Restart if it had begun and failed."""
         usage, written = ChatUsage(), ""
         try:
-            with rung.breaker.attempt(counts=_counts):
+            async with rung.breaker.attempt(counts=_counts):
                 prompt = self._fit(request, template, rung.model.num_ctx)
                 budget = ends_at - time.monotonic()
                 stream = rung.model.stream(prompt, budget_seconds=budget, usage=usage)
