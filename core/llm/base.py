@@ -156,13 +156,25 @@ class Rungs(Protocol):
     async def rungs(self, creator_id: UUID, contact_id: UUID | None) -> Sequence[ChatRung]: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """The blocks of a prompt, all of one version of its template.
+
+    `reference` is what messages store of it: `answer@3` and `answer.de@1` are the creator's own
+    versions; those of others say so, `shared/answer@2` and `builtin/answer@1`.
+    """
+
+    reference: str
+    blocks: Mapping[str, str]
+
+
 class Template(Protocol):
-    """A prompt in two blocks, `system` and `user`; `name` is `template@version`."""
+    """A prompt in blocks; `name` is `template@version`."""
 
     @property
     def name(self) -> str: ...
 
-    def render(self, context: Mapping[str, Any], *, block: str | None = None) -> str:
+    def render_blocks(self, context: Mapping[str, Any], *blocks: str) -> Rendered:
         """Raises PromptRenderError."""
         ...
 

@@ -80,7 +80,7 @@ def fit(
     room = int(num_ctx * USABLE_SHARE) - answer_tokens
     draft: AnswerRequest | None = request
     while draft is not None:
-        messages = _messages(draft, template)
+        messages, reference = _messages(draft, template)
         tokens = estimate_prompt(messages)
         if tokens <= room:
             return ChatPrompt(
@@ -88,7 +88,7 @@ def fit(
                 passages=len(draft.passages),
                 answer_tokens=answer_tokens,
                 estimated_tokens=tokens,
-                template=template.name,
+                template=reference,
             )
         draft = _smaller(draft)
     raise ContextTooLong()
@@ -99,7 +99,8 @@ def unfenced(text: str) -> str:
     return _FENCE.sub(lambda match: match.group()[:2], text)
 
 
-def _messages(draft: AnswerRequest, template: Template) -> tuple[ChatMessage, ...]:
+def _messages(draft: AnswerRequest, template: Template) -> tuple[tuple[ChatMessage, ...], str]:
+    """The prompt, and which version of the template it was rendered with."""
     context = {
         "persona": draft.persona,
         "unknown": UNKNOWN,
@@ -113,11 +114,10 @@ def _messages(draft: AnswerRequest, template: Template) -> tuple[ChatMessage, ..
         )
         for said in draft.history
     ]
-    return (
-        ChatMessage(role="system", content=template.render(context, block="system")),
-        *history,
-        ChatMessage(role="user", content=template.render(context, block="user")),
-    )
+    rendered = template.render_blocks(context, "system", "user")
+    system = ChatMessage(role="system", content=rendered.blocks["system"])
+    user = ChatMessage(role="user", content=rendered.blocks["user"])
+    return (system, *history, user), rendered.reference
 
 
 def _fenced(passage: Passage) -> _Fenced:

@@ -64,7 +64,7 @@ async def test_the_model_streams_and_its_citations_are_checked(chain: AnswerChai
     events = await events_of(chain)
     answer = final(events)
     assert len(events) > 10
-    assert (answer.rung, answer.model, answer.prompt) == ("ollama", CHAT, "answer@1")
+    assert (answer.rung, answer.model, answer.prompt) == ("ollama", CHAT, "builtin/answer@1")
     assert "choose one small action" in answer.text
     assert answer.citations[0].passage == 0
     assert answer.citations[0].quote in HABIT.text

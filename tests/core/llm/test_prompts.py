@@ -38,7 +38,7 @@ def test_the_prompt_holds_persona_rules_passages_and_question() -> None:
     assert user.content.endswith("Question: Why?")
     for number, note in enumerate(NOTES, start=1):
         assert f"<<<PASSAGE {number}: {note.heading}>>>\n{note.text}\n<<<END" in user.content
-    assert (prompt.passages, prompt.template) == (3, "answer@1")
+    assert (prompt.passages, prompt.template) == (3, "builtin/answer@1")
 
 
 def test_history_stands_between_and_never_speaks_as_the_system() -> None:
