@@ -20,7 +20,7 @@ async def run(data: Path | None, *, quick: bool) -> list[Figure]:
             name=f"{cut} of a search, {figures['chunks']:,} passages",
             value=latency["search"][cut],
             unit="ms",
-            bound=latency["bare Chroma query"][cut],
+            bound=latency["bare vector query"][cut],
             bound_name="bare Chroma query with the same filter",
         )
         for cut in ("p50", "p95")

@@ -3,47 +3,50 @@
 Starts its own engines in a temporary folder, ingests the documents through the facade with the
 embedded WordLlama, and asks every question: by vectors alone, by words alone, and as the product
 does. Latency stands beside the bare Chroma query with the same filter, taken in turns.
+
+With `--vectors FILE.npz` the vectors of another model take WordLlama's place: `keys` are the
+SHA-256 of each text in hex, `vectors` one row a key. `--texts FILE` writes, one JSON string a
+line, which texts that file has to cover.
 """
 
 import argparse
 import asyncio
+import hashlib
 import json
-import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
+import numpy as np
 from pydantic import SecretStr
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import golden
-from benchmarks.golden import GoldenSet, Question
+from benchmarks.golden import GoldenSet
+from core.evaluation import ground, retrieval
+from core.evaluation.ground import Ground
+from core.evaluation.rankings import documents
 from core.knowledge import Knowledge
-from core.llm.base import Embedder
+from core.llm.base import Embedder, EmbeddingSpace, Kind
 from core.llm.embedded import WordLlama
-from core.rag import lexical
 from core.rag.vectors import ChromaVectors
 from migrations import runner
 from shared.database import DatabaseManager
 from shared.embedded import EmbeddedEngines
 from shared.settings import ChromaSettings, DatabaseSettings
-from shared.utils.ids import new_id
 
-DEPTH = 50
 DATABASE = "cairn_bench"
-CONCURRENT_DOCUMENTS = 4
 QUIET = Console(stderr=True)
+FORMS = (("text", "full questions"), ("headline", "headlines only"))
 
 
 class OneEmbedder:
-    """WordLlama and nothing else, so that every run measures the same."""
+    """One embedder and nothing else, so that every run measures the same."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -55,17 +58,42 @@ class OneEmbedder:
         return self._embedder if space == self._embedder.space.name else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    database: DatabaseManager
-    vectors: ChromaVectors
-    embedder: WordLlama
-    knowledge: Knowledge
-    creator_id: UUID
+class Precomputed:
+    """Vectors that another program computed."""
+
+    def __init__(self, file: Path) -> None:
+        with np.load(file) as stored:
+            keys, vectors = stored["keys"].tolist(), stored["vectors"]
+        self._vectors = dict(zip(keys, vectors, strict=True))
+        size = int(vectors.shape[1])
+        self.space = EmbeddingSpace(name=f"{file.stem}-{size}", model=file.stem, dimensions=size)
+
+    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
+        return [self._vector(text).tolist() for text in texts]
+
+    def _vector(self, text: str) -> Any:
+        found = self._vectors.get(hashlib.sha256(text.encode()).hexdigest())
+        if found is None:
+            raise SystemExit(f"no vector for the text that begins {text[:60]!r}; see --texts")
+        return found / np.linalg.norm(found)
+
+
+class Listing:
+    """Notes what is to be embedded; its own vectors are those of WordLlama."""
+
+    def __init__(self) -> None:
+        self._inner = WordLlama()
+        self.space = self._inner.space
+        self.texts: dict[str, None] = {}
+
+    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
+        self.texts.update(dict.fromkeys(texts))
+        return await self._inner.embed(texts, kind=kind)
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Bench]:
+async def opened(folder: Path, embedder: Embedder) -> AsyncIterator[Ground]:
+    """Engines of its own with one creator, who is gone at the end."""
     async with EmbeddedEngines(folder) as urls:
         await runner.bootstrap(urls.postgres_admin, DATABASE)
         await runner.prepare(urls.postgres_url("postgres", database=DATABASE), DATABASE)
@@ -74,160 +102,48 @@ async def opened(folder: Path) -> AsyncIterator[Bench]:
         database = DatabaseManager(DatabaseSettings(url=url))
         await database.open()
         vectors = ChromaVectors(ChromaSettings(url=urls.chroma, timeout_seconds=10))
-        embedder = WordLlama()
-        knowledge = Knowledge(database, vectors, OneEmbedder(embedder))
+        embedders = OneEmbedder(embedder)
+        knowledge = Knowledge(database, vectors, embedders)
         try:
-            yield Bench(
-                database=database,
-                vectors=vectors,
-                embedder=embedder,
-                knowledge=knowledge,
-                creator_id=await _add_creator(database),
-            )
+            async with ground.throwaway(database, vectors, embedders, knowledge) as opened:
+                yield opened
         finally:
             await vectors.close()
             await database.close()
 
 
-async def _add_creator(database: DatabaseManager) -> UUID:
-    creator_id = new_id()
-    async with database.transaction(creator_id) as db:
-        await db.execute(
-            "INSERT INTO app.creators (creator_id, name) VALUES ($1, 'bench')", creator_id
-        )
-    return creator_id
-
-
-async def ingest(bench: Bench, data: GoldenSet) -> tuple[dict[str, UUID], float]:
-    """Every document through the facade; their ids by name, and the seconds it took.
-
-    The same text under two names is one document, so two names may have one id.
-    """
-    id_by_name: dict[str, UUID] = {}
-    limit = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
-
-    async def one(name: str, title: str, text: str) -> None:
-        async with limit:
-            added = await bench.knowledge.add_document(bench.creator_id, title=title, text=text)
-            id_by_name[name] = added.id
-            await bench.knowledge.ingest(bench.creator_id, added.id)
-
-    began = time.perf_counter()
-    documents = [(name, *content) for name, content in data.documents.items()]
-    for start in track(range(0, len(documents), 50), "Ingesting", console=QUIET):
-        await asyncio.gather(*(one(*document) for document in documents[start : start + 50]))
-    return id_by_name, time.perf_counter() - began
-
-
-async def rankings(bench: Bench, queries: Sequence[str]) -> dict[str, list[list[UUID]]]:
-    """Distinct documents, best first, by each way of searching."""
-    document_by_chunk = await _documents(bench)
-    found: dict[str, list[list[UUID]]] = {"vector": [], "lexical": [], "hybrid": [], "shown": []}
-    for query in track(queries, "Asking", console=QUIET):
-        for way, chunks in (
-            ("vector", await _by_vector(bench, query)),
-            ("lexical", await _by_words(bench, query)),
-        ):
-            found[way].append(_distinct(document_by_chunk[chunk] for chunk in chunks))
-        deep = await bench.knowledge.search(bench.creator_id, query, k=DEPTH)
-        hybrid = [passage.document_id for passage in deep.passages]
-        found["hybrid"].append(_distinct(hybrid))
-        # As a caller sees k passages: two of one document take two places.
-        found["shown"].append(hybrid)
-    return found
-
-
-async def _documents(bench: Bench) -> dict[UUID, UUID]:
-    async with bench.database.transaction(bench.creator_id) as db:
-        rows = await db.fetch("SELECT id, document_id FROM app.knowledge_chunks")
-    return {row["id"]: row["document_id"] for row in rows}
-
-
-async def _by_vector(bench: Bench, query: str) -> list[UUID]:
-    [vector] = await bench.embedder.embed([query], kind="query")
-    space = bench.embedder.space.name
-    return [
-        hit.chunk_id for hit in await bench.vectors.query(bench.creator_id, space, vector, DEPTH)
-    ]
-
-
-async def _by_words(bench: Bench, query: str) -> list[UUID]:
-    async with bench.database.transaction(bench.creator_id) as db:
-        match = await lexical.search(db, bench.creator_id, query, DEPTH)
-    return [chunk_id for chunk_id, _ in match.hits]
-
-
-def _distinct(documents: Iterable[UUID]) -> list[UUID]:
-    return list(dict.fromkeys(documents))
-
-
-async def verdicts(bench: Bench, queries: Sequence[str]) -> list[bool]:
-    return [(await bench.knowledge.search(bench.creator_id, query)).answerable for query in queries]
-
-
-async def latencies(bench: Bench, queries: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Milliseconds of a search and of the bare Chroma query, in turns."""
-    vectors = await bench.embedder.embed(queries, kind="query")
-    space = bench.embedder.space.name
-    samples: dict[str, list[float]] = {"search": [], "bare Chroma query": []}
-    for query, vector in zip(queries, vectors, strict=True):
-        search = bench.knowledge.search(bench.creator_id, query)
-        samples["search"].append(await _milliseconds(search))
-        bare = bench.vectors.query(bench.creator_id, space, vector, DEPTH)
-        samples["bare Chroma query"].append(await _milliseconds(bare))
-    return {
-        name: {
-            "p50": statistics.median(values),
-            "p95": statistics.quantiles(values, n=20)[-1],
-        }
-        for name, values in samples.items()
-    }
-
-
-async def _milliseconds(call: Awaitable[Any]) -> float:
-    began = time.perf_counter()
-    await call
-    return (time.perf_counter() - began) * 1000
-
-
-async def measure(data: GoldenSet) -> dict[str, Any]:
+async def measure(data: GoldenSet, embedder: Embedder | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder:
-        async with opened(Path(folder)) as bench:
-            id_by_name, seconds = await ingest(bench, data)
-            chunks = len(await _documents(bench))
-            figures: dict[str, Any] = {
-                "documents": len(set(id_by_name.values())),
-                "chunks": chunks,
-                "ingested_chunks_per_second": chunks / seconds,
-            }
-            for form in ("text", "headline"):
-                figures[form] = await _quality(bench, id_by_name, data, form)
-            figures["latency_ms"] = await latencies(
-                bench, [question.headline for question in data.answerable]
-            )
-            return figures
+        async with opened(Path(folder), embedder or WordLlama()) as bench:
+            with Progress(console=QUIET) as bar:
+                return await _measure(bench, data, bar)
 
 
-async def _quality(
-    bench: Bench, id_by_name: dict[str, UUID], data: GoldenSet, form: str
-) -> dict[str, Any]:
-    queries = [_form(question, form) for question in data.answerable]
-    found = await rankings(bench, queries)
-    relevant = [
-        frozenset(id_by_name[name] for name in question.relevant if name in id_by_name)
-        for question in data.answerable
-    ]
-    refused = golden.refusal(
-        await verdicts(bench, queries), await verdicts(bench, data.unanswerable)
-    )
-    return {
-        "ranking": {way: asdict(golden.rank(of, relevant)) for way, of in found.items()},
-        "refusal": asdict(refused),
+async def _measure(bench: Ground, data: GoldenSet, bar: Progress) -> dict[str, Any]:
+    reading = bar.add_task("Ingesting", total=len(data.documents))
+    began = time.perf_counter()
+    id_by_name = await ground.fill(bench, data, lambda: bar.advance(reading))
+    seconds = time.perf_counter() - began
+    chunks = len(await documents(bench))
+    figures: dict[str, Any] = {
+        "documents": len(set(id_by_name.values())),
+        "chunks": chunks,
+        "ingested_chunks_per_second": chunks / seconds,
     }
-
-
-def _form(question: Question, form: str) -> str:
-    return question.text if form == "text" else question.headline
+    questions = ground.asked(
+        data, {ground.key(name): frozenset({one}) for name, one in id_by_name.items()}
+    )
+    for form, title in FORMS:
+        asking = bar.add_task(f"Asking, {title}", total=retrieval.total(data, questions))
+        figures[form] = await retrieval.measure(
+            bench,
+            data,
+            questions,
+            short=form == "headline",
+            progress=lambda task=asking: bar.advance(task),  # type: ignore[misc]
+        )
+    figures["latency_ms"] = figures["headline"].pop("latency_ms")
+    return figures
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -236,7 +152,7 @@ def show(figures: dict[str, Any]) -> None:
         f"{figures['documents']} documents, {figures['chunks']} chunks,"
         f" {figures['ingested_chunks_per_second']:.0f} chunks/s ingested"
     )
-    for form, title in (("text", "full questions"), ("headline", "headlines only")):
+    for form, title in FORMS:
         ranking = figures[form]["ranking"]
         _print(console, f"Ranking, {title}", "by", {k: v.values() for k, v in ranking.items()},
                ["recall@1", "recall@5", "recall@10", "MRR@10", "nDCG@10"], 3)  # fmt: skip
@@ -262,12 +178,27 @@ def _print(
     console.print(table)
 
 
+async def list_texts(data: GoldenSet, file: Path) -> None:
+    """Ask everything once with an embedder that writes down what it is asked."""
+    listing = Listing()
+    await measure(data, listing)
+    lines = (json.dumps(text) + "\n" for text in listing.texts)
+    file.write_text("".join(lines), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with .jsonl files")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--vectors", type=Path, help="vectors of another model, as .npz")
+    parser.add_argument("--texts", type=Path, help="only write which texts need a vector")
     arguments = parser.parse_args()
-    figures = asyncio.run(measure(golden.load(arguments.data)))
+    data = golden.load(arguments.data)
+    if arguments.texts:
+        asyncio.run(list_texts(data, arguments.texts))
+        return
+    embedder = Precomputed(arguments.vectors) if arguments.vectors else None
+    figures = asyncio.run(measure(data, embedder))
     show(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
