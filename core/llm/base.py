@@ -185,3 +185,13 @@ class Templates(Protocol):
     async def resolve(
         self, creator_id: UUID, template_id: str, *, locale: str, contact_id: UUID | None
     ) -> Template: ...
+
+
+class PromoteGate(Protocol):
+    """Whether what was measured of a model or a prompt allows it to become the one in use."""
+
+    async def check(self, creator_id: UUID, subject: str, against: str | None) -> None:
+        """`subject` and `against` are like `model answers@3` and `prompt answer@2`; `against` is
+        in production now, None when nothing is. Raises Conflict: `not_evaluated` or
+        `scores_below_production`."""
+        ...
