@@ -9,10 +9,12 @@ from core.rag.backfill import Backfill
 from core.rag.chunk import SEPARATOR
 from core.rag.gate import Calibrations
 from core.rag.ingest import Ingestion
+from core.rag.migrate import EmbeddingMigration, Resolve
 from core.rag.read import ReadText, clean, read
 from core.rag.reindex import Reindexer
 from core.rag.retrieve import Found, Retriever
 from core.rag.spaces import Embedders, Spaces
+from core.rag.steps import Steps
 from core.rag.vectors import VectorStore, VectorsUnavailable
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import InvalidInput, NotFound
@@ -79,12 +81,21 @@ class Knowledge:
         embedders: Embedders,
         *,
         calibrations: Calibrations | None = None,
+        lease_seconds: float = 10.0,
+        resolve: Resolve | None = None,
     ) -> None:
         self._database = database
         spaces = Spaces(database, embedders)
         self._backfill = Backfill(database, vectors, spaces)
         self._ingestion = Ingestion(database, spaces, self._backfill)
-        self._reindexer = Reindexer(database, vectors, spaces, self._backfill)
+        self.migration = EmbeddingMigration(
+            database,
+            spaces,
+            Steps(database, vectors, spaces, self._backfill),
+            lease_seconds=lease_seconds,
+            resolve=resolve,
+        )
+        self._reindexer = Reindexer(database, vectors, spaces, self._backfill, self.migration)
         self._retriever = Retriever(database, vectors, spaces, calibrations)
 
     async def add_document(
@@ -189,7 +200,7 @@ class Knowledge:
             return await knowledge.unfinished_documents(db, creator_id)
 
     async def reindex(self, creator_id: UUID, space: str | None = None) -> str:
-        """Move the index to another embedding space, or rebuild it; returns the space's name."""
+        """Rebuild the index, or move it to another embedding space; returns the space's name."""
         return await self._reindexer.run(creator_id, space)
 
 

@@ -123,7 +123,12 @@ class _Opened:
 
     @cached_property
     def knowledge(self) -> Knowledge:
-        return Knowledge(self.database, self.vectors, self.models.embedders)
+        return Knowledge(
+            self.database,
+            self.vectors,
+            self.models.embedders,
+            lease_seconds=self.settings.worker.lease_seconds,
+        )
 
     @cached_property
     def pace(self) -> Pace:

@@ -1,4 +1,4 @@
-"""Find what hints forgot: conversations and documents whose job was lost or is due again.
+"""Find what hints forgot: conversations, documents and migrations whose job was lost or is due.
 
 It runs as cairn_dispatch and sees ids, times and leases of all creators, never content. Postgres
 is the truth; the queue, notifications and Redis are hints.
@@ -47,6 +47,22 @@ async def sweep_documents(database: DatabaseManager, forgotten_seconds: float) -
     async with database.dispatch() as connection, connection.transaction():
         rows = await connection.fetch(_UNFINISHED, forgotten_seconds, BATCH)
         await enqueue_many(connection, "ingest", [(r["creator_id"], r["id"]) for r in rows])
+    return len(rows)
+
+
+# While a worker has one, it is not due: it moves the time on with each beat of its heart.
+_DUE_MIGRATIONS = """
+SELECT creator_id, id FROM app.embedding_migrations
+WHERE state NOT IN ('done', 'aborted') AND NOT is_paused AND due_at <= now()
+ORDER BY due_at LIMIT $1
+"""
+
+
+async def sweep_migrations(database: DatabaseManager) -> int:
+    """Queue a job for every migration that nobody works on; how many there were."""
+    async with database.dispatch() as connection, connection.transaction():
+        rows = await connection.fetch(_DUE_MIGRATIONS, BATCH)
+        await enqueue_many(connection, "migrate", [(r["creator_id"], r["id"]) for r in rows])
     return len(rows)
 
 

@@ -13,7 +13,7 @@ from pgqueuer.core.qm import QueueManager
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
 from core.runtime import Runtime
-from core.sweeper import sweep, sweep_documents
+from core.sweeper import sweep, sweep_documents, sweep_migrations
 from shared.errors import AppError, Unavailable
 from shared.queue_settings import QUEUE
 
@@ -25,6 +25,9 @@ RECONNECT_SECONDS = 1.0
 LISTEN_SECONDS = 5.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
+MIGRATIONS_EVERY = 5
+# Of a worker's places, those that migrations of embeddings may take.
+MIGRATIONS_SHARE = 10
 
 _Handler = Callable[[UUID, UUID], Awaitable[None]]
 
@@ -40,6 +43,7 @@ class Worker:
         self._managers: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[None], JobKind] = {}
         self._listening: dict[UUID, asyncio.Task[None]] = {}
+        self._migrating = asyncio.Semaphore(max(1, self._settings.concurrency // MIGRATIONS_SHARE))
 
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, within the grace period."""
@@ -90,7 +94,14 @@ class Worker:
         self._register(manager, "turn", self._runtime.engine.take_turn)
         self._register(manager, "deliver", self._runtime.outbox.deliver)
         self._register(manager, "ingest", self._runtime.knowledge.ingest)
+        self._register(manager, "migrate", self._migrate)
         return manager
+
+    async def _migrate(self, creator_id: UUID, migration_id: UUID) -> None:
+        # It stays due where there is no place for it, so the sweeper brings it back.
+        if not self._migrating.locked():
+            async with self._migrating:
+                await self._runtime.knowledge.migration.advance(creator_id, migration_id)
 
     async def _run(self, manager: QueueManager) -> None:
         try:
@@ -106,11 +117,12 @@ class Worker:
 
     async def _drain(self) -> None:
         """Let jobs in flight end; cancel those that don't, so that their leases are handed back."""
-        # A delivery ends with the part that it is sending; the next worker sends the others.
-        self._cancel("deliver")
+        # A delivery ends with the part that it is sending; the next worker sends the others. A
+        # migration goes on there with the same batch.
+        self._cancel("deliver", "migrate")
         if self._managers:
             await asyncio.wait(self._managers, timeout=self._settings.drain_seconds)
-        self._cancel("turn", "deliver", "ingest")
+        self._cancel("turn", "deliver", "ingest", "migrate")
         await asyncio.gather(*self._managers)
 
     def _cancel(self, *kinds: JobKind) -> None:
@@ -141,6 +153,8 @@ class Worker:
                 await sweep(self._runtime.database, self._settings.forgotten_seconds)
                 if count % DOCUMENTS_EVERY == 0:
                     await sweep_documents(self._runtime.database, DOCUMENT_SECONDS)
+                if count % MIGRATIONS_EVERY == 0:
+                    await sweep_migrations(self._runtime.database)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
 

@@ -15,7 +15,7 @@ from core.rag.chunk import Chunk, split
 from core.rag.spaces import Spaces
 from core.rag.tokenize import weighted_terms
 from shared.database import DatabaseManager, PgConnection
-from shared.errors import AppError
+from shared.errors import AppError, ModelError
 from shared.failpoints import failpoint
 from shared.models import chunks as chunk_table
 from shared.models import embeddings, knowledge
@@ -67,8 +67,16 @@ class Ingestion:
             await failpoint("mid-ingest")
         for space in spaces:
             if space.state != "retired":
-                await self._backfill.embed_pending(creator_id, space.name, document_id=document.id)
+                await self._embed(creator_id, document.id, space)
         await self._finish(creator_id, document)
+
+    async def _embed(self, creator_id: UUID, document_id: UUID, space: SpaceRecord) -> None:
+        try:
+            await self._backfill.embed_pending(creator_id, space.name, document_id=document_id)
+        except ModelError:
+            # Nobody reads from the other space of a migration, which stores what is missing.
+            if space.state == "active":
+                raise
 
     async def _store(
         self, creator_id: UUID, document: DocumentText, chunks: Sequence[NewChunk], part: slice

@@ -1,6 +1,7 @@
 """Find the passages that may answer a question: by meaning and by words, fused, then judged."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -25,6 +26,8 @@ SPARE = 15
 JUDGED = 5
 AGREEING_RANKS = 10
 REMEMBERED_CREATORS = 10_000
+# A space is kept for longer than this after it ceased to be the active one (see steps.py).
+FRESH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,7 @@ class Retriever:
 
     async def retrieve(self, creator_id: UUID, query: str, k: int) -> Retrieval:
         """The best k passages of a creator with a verdict on whether they answer."""
+        started = time.monotonic()
         guess = self._last_space.get(creator_id)
         (active, match), nearest = await asyncio.gather(
             self._by_words(creator_id, query), self._by_meaning(creator_id, guess, query)
@@ -86,6 +90,8 @@ class Retriever:
         if active != guess:
             self._remember(creator_id, active)
             nearest = await self._by_meaning(creator_id, active, query)
+        if time.monotonic() - started > FRESH_SECONDS:
+            nearest = await self._again_if_moved(creator_id, active, query, nearest)
         space = nearest.space if nearest.hits else None
         calibration = await self._calibrations.of(creator_id, space)
         candidates = fuse(nearest.hits, match.hits, calibration.weights)
@@ -118,6 +124,17 @@ class Retriever:
         except (ModelError, VectorStoreError, VectorsUnavailable):
             return Nearest(degraded=True)
         return Nearest(space=space, hits=hits)
+
+    async def _again_if_moved(
+        self, creator_id: UUID, asked: str | None, query: str, nearest: Nearest
+    ) -> Nearest:
+        """What was found slowly may be half of a space that a migration is dropping."""
+        async with self._database.transaction(creator_id) as db:
+            active = await embeddings.active_space(db, creator_id)
+        if active is None or active.name == asked:
+            return nearest
+        self._remember(creator_id, active.name)
+        return await self._by_meaning(creator_id, active.name, query)
 
     async def _by_words(self, creator_id: UUID, query: str) -> tuple[str | None, LexicalMatch]:
         """Ranks by words; tells in the same transaction which space is the active one."""

@@ -20,6 +20,10 @@ class Embedders(Protocol):
         """The embedder of a space, None when it is away or unknown."""
         ...
 
+    async def open(self, model_path: str) -> Embedder:
+        """The embedder of a model, as `embedded:NAME` or `ollama:TAG`. Raises a ModelError."""
+        ...
+
 
 class Spaces:
     """The spaces of each creator, and the embedders that belong to them."""
@@ -46,8 +50,16 @@ class Spaces:
         assert active is not None  # noqa: S101 - one was just inserted or was there
         return active
 
-    async def embedder(self, space: str) -> Embedder | None:
-        return await self._embedders.find(space)
+    async def embedder(self, space: str, model_path: str = "") -> Embedder | None:
+        """The embedder of a space; `model_path` helps to find one that is in no setting."""
+        found = await self._embedders.find(space)
+        if found is None and model_path:
+            opened = await self._embedders.open(model_path)
+            found = opened if opened.space.name == space else None
+        return found
+
+    async def open(self, model_path: str) -> Embedder:
+        return await self._embedders.open(model_path)
 
     async def preferred(self) -> Embedder:
         return await self._embedders.preferred()

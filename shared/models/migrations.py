@@ -170,9 +170,9 @@ async def extend(
 
 async def release(
     db: PgConnection, creator_id: UUID, migration_id: UUID, owner: UUID, due_in: float
-) -> None:
-    """Let go, due again after so many seconds. Without effect when the lease is lost."""
-    await db.execute(
+) -> bool:
+    """Let go, due again after so many seconds; False, without effect, when the lease is lost."""
+    tag = await db.execute(
         """
         UPDATE app.embedding_migrations
         SET lease_owner = NULL, due_at = clock_timestamp() + make_interval(secs => $4)
@@ -183,6 +183,7 @@ async def release(
         owner,
         due_in,
     )
+    return tag == "UPDATE 1"
 
 
 async def save(db: PgConnection, creator_id: UUID, record: MigrationRecord) -> None:
