@@ -45,7 +45,9 @@ class ChromaSettings(BaseModel):
 
 
 class OllamaSettings(BaseModel):
-    host: str = Field("http://127.0.0.1:11434", description="where Ollama answers")
+    host: str = Field(
+        "http://127.0.0.1:11434", description="where Ollama answers; several, comma separated"
+    )
     chat_model: str = Field("llama3.2:3b")
     embedding_model: str = Field("nomic-embed-text")
     num_ctx: int = Field(8192, ge=1024, description="pinned: changing it reloads the model")
@@ -53,7 +55,21 @@ class OllamaSettings(BaseModel):
     first_token_seconds: float = Field(30.0, gt=0)
     between_tokens_seconds: float = Field(15.0, gt=0)
     total_seconds: float = Field(120.0, gt=0)
-    parallel: int = Field(1, ge=1, description="OLLAMA_NUM_PARALLEL of that host")
+    parallel: int = Field(1, ge=1, description="OLLAMA_NUM_PARALLEL of each host")
+    queue: int = Field(16, ge=0, le=10_000, description="requests that may wait for each host")
+
+    @property
+    def hosts(self) -> list[str]:
+        """The addresses, each once, in their order."""
+        parts = (part.strip() for part in self.host.split(","))
+        return list(dict.fromkeys(part for part in parts if part))
+
+    @field_validator("host")
+    @classmethod
+    def _at_least_one(cls, value: str) -> str:
+        if not any(part.strip() for part in value.split(",")):
+            raise ValueError("needs at least one address")
+        return value
 
 
 class WorkerSettings(BaseModel):

@@ -28,6 +28,11 @@ DROPPED = Counter("cairn_dropped", "Verified events not taken in.", ["creator", 
 TURNS = Counter("cairn_turns", "Turns ended, by status and rung.", ["creator", "status", "rung"])
 SENDS = Counter("cairn_sends", "Sends settled, by outcome.", ["creator", "outcome"])
 STREAMS = Gauge("cairn_streams", "Open web chat streams of this gateway.")
+MODEL_DRIFT = Gauge(
+    "cairn_model_digest_changed",
+    "1 while a model on a host is another than the one first seen under its name.",
+    ["model", "host"],
+)
 REQUESTS = Histogram(
     "cairn_request_seconds",
     "Time to the first byte of a response.",

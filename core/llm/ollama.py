@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import ollama
@@ -47,6 +48,15 @@ class Deadlines:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a host tells of one model; lengths are 0 when it doesn't."""
+
+    capabilities: tuple[str, ...] = ()
+    context_length: int = 0
+    embedding_length: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class OllamaStatus:
     """What the host said last; `digests` by full model name (`name:tag`)."""
 
@@ -60,6 +70,12 @@ class OllamaStatus:
 def full_name(model: str) -> str:
     """`llama3.2` is short for `llama3.2:latest`, as in `ollama list`."""
     return model if ":" in model.rsplit("/", 1)[-1] else f"{model}:latest"
+
+
+def address_of(host: str) -> str:
+    """Where a host is, for people and for keys: no user and no password."""
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    return parts.netloc.rpartition("@")[2]
 
 
 def translate(error: Exception) -> ModelError:
@@ -99,7 +115,7 @@ async def _ours(within_seconds: float) -> AsyncIterator[None]:
 
 
 class OllamaHost:
-    """One Ollama server: shared by the chat model and the embedder that run on it."""
+    """One Ollama server: shared by the chat models and the embedders that run on it."""
 
     def __init__(
         self,
@@ -113,6 +129,7 @@ class OllamaHost:
         status_seconds: float = 5.0,
     ) -> None:
         self.deadlines = deadlines or Deadlines()
+        self.address = address_of(host)
         # A loaded model has OLLAMA_NUM_PARALLEL slots of its own: one queue for each use.
         self.chat_admission = Admission(parallel=parallel, queue=queue)
         self.embed_admission = Admission(parallel=parallel, queue=queue)
@@ -121,6 +138,7 @@ class OllamaHost:
         self._status_seconds = status_seconds
         self._status: tuple[float, OllamaStatus] | None = None
         self._status_lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[OllamaStatus] | None = None
         # Other timeouts are ours: httpx knows no first token and no budget.
         self._client = ollama.AsyncClient(
             host,
@@ -131,6 +149,9 @@ class OllamaHost:
         )
 
     async def aclose(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def chat(
@@ -184,6 +205,32 @@ class OllamaHost:
                 found = await self._probe()
                 self._status = (time.monotonic(), found)
             return self._status[1]
+
+    def known_status(self) -> OllamaStatus | None:
+        """What it said last, however old, without waiting; asked again meanwhile if it is old."""
+        known = self._status
+        is_old = known is None or time.monotonic() - known[0] > self._status_seconds
+        if is_old and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self.status())
+        return known[1] if known else None
+
+    async def loaded(self) -> dict[str, int]:
+        """The context that each loaded model was given, by full name. Raises ModelError."""
+        async with _ours(self.deadlines.status):
+            listed = await self._client.ps()
+        return {full_name(m.model): m.context_length or 0 for m in listed.models if m.model}
+
+    async def show(self, model: str) -> Shown:
+        """What one installed model can do. Raises ModelMissing and other ModelErrors."""
+        async with _ours(self.deadlines.status):
+            shown = await self._client.show(model)
+        facts = shown.modelinfo or {}
+        family = facts.get("general.architecture", "")
+        return Shown(
+            capabilities=tuple(shown.capabilities or ()),
+            context_length=int(facts.get(f"{family}.context_length") or 0),
+            embedding_length=int(facts.get(f"{family}.embedding_length") or 0),
+        )
 
     def forget_status(self) -> None:
         """Ask again next time, whatever is remembered."""

@@ -11,11 +11,10 @@ from core.llm.base import (
     EmbeddingSpaceChanged,
     Kind,
     ModelGarbled,
-    ModelMissing,
     ModelRejected,
 )
-from core.llm.ollama import OllamaHost, full_name
-from shared.errors import ModelUnavailable
+from core.llm.digests import bare
+from core.llm.hosts import OllamaHosts
 
 log = structlog.get_logger(__name__)
 
@@ -46,35 +45,42 @@ def prefix_of(model: str, kind: Kind) -> str:
     return PREFIXES.get(family, _NO_PREFIX)[kind]
 
 
+def space_name(model: str, digest: str) -> str:
+    """Where vectors of a model lie: the same name as long as it is the same model."""
+    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    return f"ollama-{slug}-{bare(digest)[:8]}"
+
+
 class OllamaEmbedder:
-    def __init__(self, host: OllamaHost, space: EmbeddingSpace) -> None:
-        self._host = host
+    """Vectors from whichever host has the model with the space's digest."""
+
+    def __init__(self, hosts: OllamaHosts, space: EmbeddingSpace) -> None:
+        self._hosts = hosts
         self._space = space
 
     @classmethod
-    async def discover(cls, host: OllamaHost, model: str) -> "OllamaEmbedder":
-        """The space of the model as it is installed now. Raises ModelUnavailable, ModelMissing."""
-        status = await host.status()
-        if not status.reachable:
-            raise ModelUnavailable()
-        digest = status.digests.get(full_name(model))
-        if digest is None:
-            raise ModelMissing(f"Ollama has no such model: {model}")
-        vectors = await host.embed(
+    async def discover(
+        cls, hosts: OllamaHosts, model: str, *, digest: str | None = None
+    ) -> "OllamaEmbedder":
+        """The space of a model as it is installed now, or of the one with this digest.
+
+        Raises ModelUnavailable, ModelMissing, EmbeddingSpaceChanged.
+        """
+        digest = bare(digest) or await hosts.digest_of(model)
+        vectors = await hosts.embed(
             model=model,
+            digest=digest,
             texts=["dimensions"],
             truncate=True,
-            within_seconds=host.deadlines.embed_batch,
+            within_seconds=hosts.deadlines.embed_batch,
         )
-        slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-        bare = digest.removeprefix("sha256:")
         return cls(
-            host,
+            hosts,
             EmbeddingSpace(
-                name=f"ollama-{slug}-{bare[:8]}",
+                name=space_name(model, digest),
                 model=model,
                 dimensions=len(vectors[0]) if vectors else 0,
-                digest=bare,
+                digest=digest,
             ),
         )
 
@@ -83,20 +89,12 @@ class OllamaEmbedder:
         return self._space
 
     async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
-        await self._refuse_another_model()
         prefix = prefix_of(self._space.model, kind)
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
             batch = [prefix + text for text in texts[start : start + BATCH]]
             vectors += await self._embed_batch(batch, kind)
         return vectors
-
-    async def _refuse_another_model(self) -> None:
-        """A tag that was pulled again is another model: its vectors mean something else."""
-        digests = (await self._host.status()).digests
-        digest = digests.get(full_name(self._space.model), "").removeprefix("sha256:")
-        if digest and self._space.digest and digest != self._space.digest:
-            raise EmbeddingSpaceChanged()
 
     async def _embed_batch(self, batch: list[str], kind: Kind) -> list[list[float]]:
         """A passage that does not fit is refused, found by halving, and only then cut."""
@@ -113,9 +111,10 @@ class OllamaEmbedder:
         return first + await self._embed_batch(batch[middle:], kind)
 
     async def _request(self, batch: list[str], kind: Kind, *, truncate: bool) -> list[list[float]]:
-        deadlines = self._host.deadlines
-        vectors = await self._host.embed(
+        deadlines = self._hosts.deadlines
+        vectors = await self._hosts.embed(
             model=self._space.model,
+            digest=self._space.digest,
             texts=batch,
             truncate=truncate,
             within_seconds=deadlines.embed_query if kind == "query" else deadlines.embed_batch,

@@ -14,6 +14,7 @@ from core.llm.base import (
     ModelTimeout,
 )
 from core.llm.emulator import EmulatedModel, FaultKind, OllamaEmulator
+from core.llm.hosts import OllamaHosts
 from core.llm.ollama import Deadlines, OllamaHost
 from core.llm.ollama_embed import OllamaEmbedder
 from shared.errors import ModelError, ModelUnavailable, TruncatedStream
@@ -22,7 +23,7 @@ from tests.core.llm.conftest import CHAT, EMBED, MakeHost
 
 @pytest.fixture
 async def embedder(host: OllamaHost) -> OllamaEmbedder:
-    return await OllamaEmbedder.discover(host, EMBED)
+    return await OllamaEmbedder.discover(OllamaHosts([host]), EMBED)
 
 
 async def test_the_space_is_named_by_model_and_digest(
@@ -105,7 +106,7 @@ async def test_every_failure_is_one_of_ours(
     make_host: MakeHost, emulator: OllamaEmulator, kind: FaultKind, error: type[ModelError]
 ) -> None:
     host = make_host(deadlines=Deadlines(embed_query=0.5))
-    embedder = await OllamaEmbedder.discover(host, EMBED)
+    embedder = await OllamaEmbedder.discover(OllamaHosts([host]), EMBED)
     emulator.fail_next(kind, path="/api/embed")
     with pytest.raises(error) as caught:
         await embedder.embed(["cue"], kind="query")
@@ -114,7 +115,7 @@ async def test_every_failure_is_one_of_ours(
 
 
 async def test_a_pulled_tag_is_another_space(make_host: MakeHost, emulator: OllamaEmulator) -> None:
-    embedder = await OllamaEmbedder.discover(make_host(status_seconds=0), EMBED)
+    embedder = await OllamaEmbedder.discover(OllamaHosts([make_host(status_seconds=0)]), EMBED)
     emulator.repull(EMBED)
     with pytest.raises(EmbeddingSpaceChanged):
         await embedder.embed(["cue"], kind="query")
@@ -123,7 +124,7 @@ async def test_a_pulled_tag_is_another_space(make_host: MakeHost, emulator: Olla
 async def test_a_model_of_other_dimensions_is_another_space(
     make_host: MakeHost, emulator: OllamaEmulator
 ) -> None:
-    embedder = await OllamaEmbedder.discover(make_host(status_seconds=60), EMBED)
+    embedder = await OllamaEmbedder.discover(OllamaHosts([make_host(status_seconds=60)]), EMBED)
     wider = EmulatedModel(name=EMBED, capabilities=("embedding",), embedding_length=512)
     emulator.install(wider)
     with pytest.raises(EmbeddingSpaceChanged):
@@ -134,9 +135,11 @@ async def test_discovery_without_the_model_or_the_host(
     make_host: MakeHost, emulator: OllamaEmulator, closed_port: int
 ) -> None:
     with pytest.raises(ModelMissing):
-        await OllamaEmbedder.discover(make_host(), "bge-m3")
+        await OllamaEmbedder.discover(OllamaHosts([make_host()]), "bge-m3")
     with pytest.raises(ModelUnavailable):
-        await OllamaEmbedder.discover(make_host(f"http://127.0.0.1:{closed_port}"), EMBED)
+        await OllamaEmbedder.discover(
+            OllamaHosts([make_host(f"http://127.0.0.1:{closed_port}")]), EMBED
+        )
 
 
 async def test_status_names_what_is_there(host: OllamaHost, emulator: OllamaEmulator) -> None:
