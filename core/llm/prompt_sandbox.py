@@ -30,7 +30,10 @@ _FILTERS = (
     *("lower", "reverse", "round", "title", "trim", "truncate", "upper"),
 )
 _METHODS = frozenset(
-    "capitalize endswith get items keys lower startswith strip title upper values".split()
+    (
+        *("capitalize", "endswith", "get", "items", "keys", "lower"),
+        *("startswith", "strip", "title", "upper", "values"),
+    )
 )
 
 
