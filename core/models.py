@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from core.llm.base import Templates
 from core.llm.breaker import CircuitBreaker
 from core.llm.chain import AnswerChain, ChatRung
 from core.llm.embedded import WordLlama
@@ -27,7 +28,9 @@ class Models:
 
 
 @asynccontextmanager
-async def open_models(settings: OllamaSettings) -> AsyncIterator[Models]:
+async def open_models(
+    settings: OllamaSettings, *, templates: Templates | None = None
+) -> AsyncIterator[Models]:
     """The models by these settings. Nothing is asked of Ollama before it is needed."""
     hosts = OllamaHosts([_host(settings, address) for address in settings.hosts])
     wordllama = WordLlama()
@@ -41,6 +44,7 @@ async def open_models(settings: OllamaSettings) -> AsyncIterator[Models]:
             answers=AnswerChain(
                 rungs=[ChatRung(model=chat, breaker=CircuitBreaker())],
                 extractive=ExtractiveAnswerer(wordllama),
+                templates=templates,
             ),
         )
     finally:

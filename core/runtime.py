@@ -21,6 +21,7 @@ from core.installations import StoredInstallations
 from core.knowledge import Knowledge
 from core.linking import Linking
 from core.live import LiveBus
+from core.llm.prompt_store import PromptStore
 from core.loader import load_bots, load_channels
 from core.models import Models, open_models
 from core.outbox import Outbox
@@ -52,6 +53,7 @@ class Runtime:
     vectors: ChromaVectors
     knowledge: Knowledge
     models: Models
+    prompts: PromptStore
     inbox: Inbox
     attachments: Attachments
     outbox: Outbox
@@ -85,7 +87,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(live.close)
         vectors = ChromaVectors(settings.chroma)
         stack.push_async_callback(vectors.close)
-        models = await stack.enter_async_context(open_models(settings.ollama))
+        prompts = PromptStore(database=database)
+        models = await stack.enter_async_context(open_models(settings.ollama, templates=prompts))
         yield _assemble(
             _Opened(
                 settings=settings,
@@ -97,6 +100,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 bots=bots,
                 vectors=vectors,
                 models=models,
+                prompts=prompts,
             )
         )
 
@@ -114,6 +118,7 @@ class _Opened:
     bots: dict[str, Bot]
     vectors: ChromaVectors
     models: Models
+    prompts: PromptStore
     owner: UUID = field(default_factory=new_id)
 
     @cached_property
@@ -150,6 +155,7 @@ def _assemble(opened: _Opened) -> Runtime:
         vectors=opened.vectors,
         knowledge=opened.knowledge,
         models=opened.models,
+        prompts=opened.prompts,
         inbox=Inbox(opened.database),
         attachments=Attachments(
             database=opened.database,

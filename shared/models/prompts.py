@@ -87,7 +87,8 @@ async def find(
 ) -> PromptVersion | None:
     row = await db.fetchrow(
         """
-        SELECT template_id, locale, version, body, variables, note, actor, created_at FROM app.prompt_templates
+        SELECT template_id, locale, version, body, variables, note, actor, created_at
+        FROM app.prompt_templates
         WHERE creator_id = $1 AND template_id = $2 AND locale = $3 AND version = $4
         """,
         creator_id,
@@ -110,7 +111,8 @@ async def newest(
     """Versions below `before`, the highest first."""
     rows = await db.fetch(
         """
-        SELECT template_id, locale, version, body, variables, note, actor, created_at FROM app.prompt_templates
+        SELECT template_id, locale, version, body, variables, note, actor, created_at
+        FROM app.prompt_templates
         WHERE creator_id = $1 AND template_id = $2 AND locale = $3
           AND ($4::integer IS NULL OR version < $4)
         ORDER BY version DESC LIMIT $5
@@ -130,7 +132,8 @@ async def labels(
     """The labels of these languages, or of all."""
     rows = await db.fetch(
         """
-        SELECT template_id, locale, label, version, previous, percent, updated_at FROM app.prompt_labels
+        SELECT template_id, locale, label, version, previous, percent, updated_at
+        FROM app.prompt_labels
         WHERE creator_id = $1 AND template_id = $2
           AND ($3::text[] IS NULL OR locale = ANY($3::text[]))
         ORDER BY locale, label
