@@ -10,6 +10,7 @@ from core.llm.base import Embedder
 from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
+from shared.errors import ModelUnavailable
 from shared.settings import Settings
 
 
@@ -24,6 +25,12 @@ class Reachable:
 
     async def find(self, space: str) -> Embedder | None:
         return next((one for one in self.now if one.space.name == space), None)
+
+    async def open(self, model_path: str) -> Embedder:
+        for one in self.now:
+            if f"ollama:{one.space.model}" == model_path:
+                return one
+        raise ModelUnavailable
 
 
 @pytest.fixture(scope="session")

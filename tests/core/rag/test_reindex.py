@@ -11,6 +11,7 @@ from core.knowledge import Knowledge
 from core.llm.base import EmbeddingSpace, Kind
 from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
+from core.rag.verify import LEAST
 from shared.database import DatabaseManager
 from shared.errors import ModelUnavailable
 from tests.core.rag.conftest import Reachable, add
@@ -53,6 +54,12 @@ async def spaces(database: DatabaseManager, creator_id: UUID) -> dict[str, str]:
     return {row["name"]: row["state"] for row in rows}
 
 
+async def due_now(database: DatabaseManager, creator_id: UUID) -> None:
+    """Without waiting for the next attempt of a migration that found its embedder away."""
+    async with database.transaction(creator_id) as db:
+        await db.execute("UPDATE app.embedding_migrations SET due_at = now()")
+
+
 async def test_an_index_stays_where_it_is_when_a_better_embedder_appears(
     knowledge: Knowledge,
     database: DatabaseManager,
@@ -77,7 +84,7 @@ async def test_a_move_switches_everything_and_drops_the_old(
 ) -> None:
     embedders.now.insert(0, Other())
     assert (await knowledge.search(filled, "topic3")).passages
-    assert await knowledge.reindex(filled) == NEW
+    assert await knowledge.reindex(filled, NEW) == NEW
     assert await spaces(database, filled) == {NEW: "active"}
     assert len(await vectors.ids(filled, NEW)) == 30
     assert await vectors.ids(filled, OLD) == set()
@@ -98,19 +105,22 @@ async def test_a_move_that_is_interrupted_changes_nothing_and_goes_on_later(
         await add(knowledge, filled, f"More {number}", f"More of topic{number + 100}.")
     embedders.now = [Other(fails_after=64), wordllama]
     with pytest.raises(ModelUnavailable):
-        await knowledge.reindex(filled)
+        await knowledge.reindex(filled, NEW)
     assert await spaces(database, filled) == {OLD: "active", NEW: "building"}
     assert not (await knowledge.search(filled, "topic3")).degraded
     stored_before = await vectors.ids(filled, NEW)
     assert len(stored_before) == 64
-    embedders.now = [Other(fails_after=36), wordllama]  # just what is missing
-    assert await knowledge.reindex(filled) == NEW
+    await due_now(database, filled)
+    # Just what is missing, and the sample of the verification twice.
+    embedders.now = [Other(fails_after=36 + 2 * LEAST), wordllama]
+    assert await knowledge.reindex(filled, NEW) == NEW
     assert len(await vectors.ids(filled, NEW)) == 100
     assert await spaces(database, filled) == {NEW: "active"}
 
 
 async def test_a_document_that_arrives_during_a_move_is_in_both_spaces(
     knowledge: Knowledge,
+    database: DatabaseManager,
     vectors: ChromaVectors,
     embedders: Reachable,
     wordllama: WordLlama,
@@ -118,12 +128,13 @@ async def test_a_document_that_arrives_during_a_move_is_in_both_spaces(
 ) -> None:
     embedders.now = [Other(fails_after=0), wordllama]
     with pytest.raises(ModelUnavailable):
-        await knowledge.reindex(filled)
+        await knowledge.reindex(filled, NEW)
     embedders.now = [Other(), wordllama]
     await add(knowledge, filled, "Late", "A late text about topic99.")
     assert len(await vectors.ids(filled, OLD)) == 31
     assert len(await vectors.ids(filled, NEW)) == 1
-    await knowledge.reindex(filled)
+    await due_now(database, filled)
+    await knowledge.reindex(filled, NEW)
     assert len(await vectors.ids(filled, NEW)) == 31
 
 
