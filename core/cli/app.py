@@ -20,6 +20,8 @@ COMMANDS = {
     "doctor": "Say what is wrong and how to mend it.",
     "chat": "Talk to a bot in the terminal.",
     "ingest": "Read files or folders into a creator's knowledge.",
+    "eval": "Measure what is found and answered; calibrate when to refuse.",
+    "embeddings": "Change the embedding model while people ask.",
     "dead": "Messages that could not be answered: list, show, retry, drop.",
     "creators": "Add, list, suspend and wake creators.",
     "channels": "Connect and list channels, rotate the keys.",

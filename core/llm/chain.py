@@ -94,6 +94,20 @@ class AnswerChain:
         self._first = PromptTemplate(TEMPLATE, 1)
         self._canned = canned
 
+    def using(
+        self,
+        *,
+        rungs: Sequence[ChatRung] | Rungs | None = None,
+        templates: Templates | None = None,
+    ) -> "AnswerChain":
+        """The same chain with other models or prompts, to measure what is not in use yet."""
+        return AnswerChain(
+            rungs=self._rungs if rungs is None else rungs,
+            extractive=self._extractive,
+            templates=templates or self._templates,
+            canned=self._canned,
+        )
+
     async def answer(
         self, request: AnswerRequest, *, budget_seconds: float
     ) -> AsyncGenerator[AnswerEvent, None]:
