@@ -57,7 +57,7 @@ def _help(name: str) -> int:
     if name not in ("--help", "-h", "help"):
         typer.echo(f"cairn: there is no command {name!r}; `cairn --help` lists them", err=True)
         return EXIT_USAGE
-    typer.echo(USAGE.format(commands="\n".join(f"  {n:<10}{t}" for n, t in COMMANDS.items())))
+    typer.echo(USAGE.format(commands="\n".join(f"  {n:<12}{t}" for n, t in COMMANDS.items())))
     return 0
 
 

@@ -5,17 +5,21 @@ from core.api.resources import (
     channels,
     contacts,
     conversations,
+    embedding_migrations,
     knowledge,
     messages,
+    prompts,
     usage,
 )
 
 ROUTERS = (
     channels.router,
     knowledge.router,
+    embedding_migrations.router,
     conversations.router,
     contacts.router,
     messages.router,
+    prompts.router,
     usage.router,
     api_keys.router,
 )
