@@ -29,6 +29,7 @@ from rich.table import Table
 from benchmarks import golden
 from benchmarks.golden import GoldenSet
 from core.evaluation import ground, retrieval
+from core.evaluation.candidates import OneEmbedder
 from core.evaluation.ground import Ground
 from core.evaluation.rankings import documents
 from core.knowledge import Knowledge
@@ -43,19 +44,6 @@ from shared.settings import ChromaSettings, DatabaseSettings
 DATABASE = "cairn_bench"
 QUIET = Console(stderr=True)
 FORMS = (("text", "full questions"), ("headline", "headlines only"))
-
-
-class OneEmbedder:
-    """One embedder and nothing else, so that every run measures the same."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-
-    async def preferred(self) -> Embedder:
-        return self._embedder
-
-    async def find(self, space: str) -> Embedder | None:
-        return self._embedder if space == self._embedder.space.name else None
 
 
 class Precomputed:
@@ -102,7 +90,7 @@ async def opened(folder: Path, embedder: Embedder) -> AsyncIterator[Ground]:
         database = DatabaseManager(DatabaseSettings(url=url))
         await database.open()
         vectors = ChromaVectors(ChromaSettings(url=urls.chroma, timeout_seconds=10))
-        embedders = OneEmbedder(embedder)
+        embedders = OneEmbedder(embedder=embedder)
         knowledge = Knowledge(database, vectors, embedders)
         try:
             async with ground.throwaway(database, vectors, embedders, knowledge) as opened:

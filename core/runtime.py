@@ -16,6 +16,7 @@ from core.dialogue.answering import Answering
 from core.dialogue.engine import Engine
 from core.dialogue.reply_stream import Means
 from core.dialogue.router import Router
+from core.evaluation.gate import EvaluationGate
 from core.inbox import Inbox
 from core.installations import StoredInstallations
 from core.knowledge import Knowledge
@@ -26,6 +27,8 @@ from core.loader import load_bots, load_channels
 from core.models import Models, open_models
 from core.outbox import Outbox
 from core.pace import Pace
+from core.rag.calibration import StoredCalibrations
+from core.rag.intake import Quota
 from core.rag.vectors import ChromaVectors
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
@@ -87,7 +90,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(live.close)
         vectors = ChromaVectors(settings.chroma)
         stack.push_async_callback(vectors.close)
-        prompts = PromptStore(database=database)
+        prompts = PromptStore(database=database, gate=EvaluationGate(database))
         models = await stack.enter_async_context(open_models(settings.ollama, templates=prompts))
         yield _assemble(
             _Opened(
@@ -132,7 +135,12 @@ class _Opened:
             self.database,
             self.vectors,
             self.models.embedders,
+            calibrations=StoredCalibrations(self.database),
             lease_seconds=self.settings.worker.lease_seconds,
+            quota=Quota(
+                documents=self.settings.limits.knowledge_documents,
+                size_bytes=self.settings.limits.knowledge_bytes,
+            ),
         )
 
     @cached_property

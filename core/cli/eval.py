@@ -216,7 +216,7 @@ async def _occasion(
         return
     # The same search as the product's, over an index built with the embedder that was asked for.
     calibrations = StoredCalibrations(runtime.database)
-    knowledge = Knowledge(runtime.database, runtime.vectors, embedders, calibrations)
+    knowledge = Knowledge(runtime.database, runtime.vectors, embedders, calibrations=calibrations)
     async with ground.throwaway(runtime.database, runtime.vectors, embedders, knowledge) as thrown:
         task = bar.add_task("Ingesting", total=len(found.documents))
         ids = await ground.fill(thrown, found, lambda: bar.advance(task))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from core.house import HOUSE
-from core.llm.base import Embedder, Template
+from core.llm.base import Embedder, ModelMissing, Template
 from core.llm.chain import AnswerChain
 from core.llm.prompt_store import PromptStore
 from core.llm.prompts import PromptTemplate
@@ -39,6 +39,9 @@ class OneEmbedder:
 
     async def find(self, space: str) -> Embedder | None:
         return self.embedder if space == self.embedder.space.name else None
+
+    async def open(self, model_path: str) -> Embedder:
+        raise ModelMissing(f"{model_path} has no part in this evaluation")
 
 
 @dataclass(frozen=True, kw_only=True)
