@@ -21,12 +21,17 @@ def check_body(spec: TemplateSpec, body: str) -> tuple[str, ...]:
     try:
         compiled = compile_body(body)
     except TemplateSyntaxError as error:
-        line, what = error.lineno, error.message or "it cannot be read"
-        raise InvalidInput(f"line {line}: {what}", code="template_syntax") from error
+        raise syntax_error(error) from error
     _check_names(spec, compiled)
     for sample in spec.samples:
         _check_rendering(spec, render_sample(compiled, spec, sample), sample)
     return tuple(sorted(compiled.variables))
+
+
+def syntax_error(error: TemplateSyntaxError) -> InvalidInput:
+    """Where it is and what."""
+    what = error.message or "it cannot be read"
+    return InvalidInput(f"line {error.lineno}: {what}", code="template_syntax")
 
 
 def render_sample(

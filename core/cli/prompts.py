@@ -1,0 +1,256 @@
+"""`cairn prompts`: versions of a creator's prompt templates, and of what all share."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
+from core.creators import require_creator
+from core.house import HOUSE, ensure_house
+from core.llm.prompt_catalog import CATALOG, spec_of
+from core.llm.prompt_preview import preview as render_preview
+from core.llm.prompt_source import MAX_BODY
+from core.llm.prompt_store import BUILT_IN_VERSION, PromptStore
+from core.seed import DEMO_CREATOR
+from shared.errors import InvalidInput
+from shared.models.prompts import PromptLabel, PromptVersion
+
+app = typer.Typer(
+    help="List, save, compare and promote prompt templates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ACTOR = "operator"
+MAX_LISTED = 1000
+
+Creator = Annotated[
+    UUID, typer.Option("--creator", help="The creator's id; the demo creator if not given.")
+]
+Shared = Annotated[bool, typer.Option("--shared", help="What all creators share, instead.")]
+Locale = Annotated[str, typer.Option("--locale", help="For a language only, such as pt-BR.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TemplateId = Annotated[str, typer.Argument(metavar="ID", help="The template's id: answer.")]
+Version = Annotated[int, typer.Argument(help="A version; 0 is the one that comes with Cairn.")]
+
+
+@app.command("list")
+def list_all(
+    template_id: Annotated[str, typer.Argument(metavar="[ID]")] = "",
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """The templates there are with their labels; or the versions of one, newest first."""
+
+    async def run() -> list[dict[str, object]]:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            if template_id:
+                versions = await prompts.list(owner, template_id, locale=locale, limit=MAX_LISTED)
+                return [_version(version) for version in versions]
+            labels = {id_: await prompts.labels(owner, id_) for id_ in CATALOG}
+            return [_template(id_, found) for id_, found in labels.items()]
+
+    for line in asyncio.run(run()):
+        typer.echo(json.dumps(line) if as_json else _line(line))
+
+
+@app.command()
+def show(
+    template_id: TemplateId,
+    version: Version = BUILT_IN_VERSION,
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print the text of a version, as `save` takes it."""
+
+    async def run() -> str:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.body(owner, template_id, version, locale=locale)
+
+    typer.echo(asyncio.run(run()), nl=False)
+
+
+@app.command()
+def save(
+    template_id: TemplateId,
+    file: Annotated[Path, typer.Argument(help="The template; see `show` for one to begin with.")],
+    note: Annotated[str, typer.Option(help="What changed, and why.")] = "",
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Check a template and keep it as the next version. Nobody meets it before `promote`."""
+    body = _read(file)
+
+    async def run() -> PromptVersion:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.save(
+                owner, template_id, body, locale=locale, note=note, actor=ACTOR
+            )
+
+    saved = asyncio.run(run())
+    typer.echo(f"Version {saved.version}. `cairn prompts promote` puts it to work.")
+
+
+@app.command()
+def diff(
+    template_id: TemplateId,
+    first: Version,
+    last: Version,
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """What changed between two versions."""
+
+    async def run() -> str:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.diff(owner, template_id, first, last, locale=locale)
+
+    typer.echo(asyncio.run(run()) or "No difference.")
+
+
+@app.command()
+def promote(
+    template_id: TemplateId,
+    version: Annotated[int, typer.Argument(help="A version that was saved.")],
+    label: Annotated[str, typer.Option(help="production, or candidate.")] = "production",
+    percent: Annotated[int, typer.Option(help="Of the contacts, for a candidate.")] = 100,
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Put a version to work. One that was measured as worse than the present one is refused."""
+
+    async def run() -> PromptLabel:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.set_label(
+                owner, template_id, label, version, percent=percent, locale=locale, actor=ACTOR
+            )
+
+    _tell(asyncio.run(run()))
+
+
+@app.command()
+def rollback(
+    template_id: TemplateId,
+    label: Annotated[str, typer.Option(help="production, or candidate.")] = "production",
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Return to the version before."""
+
+    async def run() -> PromptLabel | None:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.rollback(
+                owner, template_id, label=label, locale=locale, actor=ACTOR
+            )
+
+    back = asyncio.run(run())
+    if back is None:
+        typer.echo(f"There was none before: nothing is labelled {label} any more.")
+    else:
+        _tell(back)
+
+
+@app.command()
+def preview(
+    template_id: TemplateId,
+    version: Version = BUILT_IN_VERSION,
+    file: Annotated[Path | None, typer.Option(help="A template that is not saved.")] = None,
+    question: Annotated[str, typer.Option(help="Instead of the sample's.")] = "",
+    creator: Creator = DEMO_CREATOR,
+    shared: Shared = False,
+    locale: Locale = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print what a model would be sent, with a sample of passages."""
+    given = {"question": question} if question else {}
+    if file is not None:
+        typer.echo(render_preview(spec_of(template_id), _read(file), given).text)
+        return
+
+    async def run() -> str:
+        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+            return await prompts.body(owner, template_id, version, locale=locale)
+
+    typer.echo(render_preview(spec_of(template_id), asyncio.run(run()), given).text)
+
+
+@asynccontextmanager
+async def _prompts(
+    data_dir: Path, creator: UUID, shared: bool
+) -> AsyncIterator[tuple[PromptStore, UUID]]:
+    """The prompts, and whose are meant."""
+    async with operating(data_dir) as runtime:
+        if shared:
+            await ensure_house(runtime.database)
+        else:
+            await require_creator(runtime.database, creator)
+        yield runtime.prompts, HOUSE if shared else creator
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(MAX_BODY + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidInput(f"cannot read {file}: {why}") from error
+
+
+def _tell(label: PromptLabel) -> None:
+    whom = f" for {label.percent} % of the contacts" if label.label == "candidate" else ""
+    typer.echo(f"{label.template_id}@{label.version} is {label.label} now{whom}.")
+
+
+def _version(version: PromptVersion) -> dict[str, object]:
+    shown = asdict(version)
+    del shown["body"], shown["variables"]
+    return {**shown, "created_at": version.created_at.isoformat(timespec="seconds")}
+
+
+def _template(template_id: str, labels: Sequence[PromptLabel]) -> dict[str, object]:
+    return {
+        "id": template_id,
+        "labels": [
+            {
+                "label": found.label,
+                "locale": found.locale,
+                "version": found.version,
+                "percent": found.percent,
+            }
+            for found in labels
+        ],
+    }
+
+
+def _line(fields: dict[str, object]) -> str:
+    """One line of what has something to say: of labels only their names and versions."""
+    labels = fields.get("labels")
+    if isinstance(labels, list):
+        named = [_name(label) for label in labels]
+        return "  ".join([str(fields["id"]), *(named or ["(the one all share)"])])
+    return "  ".join(str(value) for value in fields.values() if value)
+
+
+def _name(label: dict[str, object]) -> str:
+    of = f" ({label['locale']})" if label["locale"] else ""
+    return f"{label['label']}{of}: {label['version']}"
