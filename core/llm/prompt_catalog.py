@@ -31,6 +31,8 @@ _ANSWER_SAMPLE = {
     "passages": _PASSAGES,
     "language": "English",
     "facts": ("Wants to run in the morning.",),
+    "summary": "They asked how long a habit takes.",
+    "fence": "5f2c",
 }
 
 ANSWER = TemplateSpec(
@@ -44,6 +46,8 @@ ANSWER = TemplateSpec(
             "passages": "what was found, best first; each has a `text` and a `label`",
             "language": "the language to answer in, or empty",
             "facts": "what the contact told about themselves, a list of texts",
+            "summary": "what was said earlier, in short, or empty",
+            "fence": "a few letters that nobody can guess, to mark where material ends",
         }
     ),
     # Without `unknown` a model has no words to refuse with.
@@ -51,7 +55,7 @@ ANSWER = TemplateSpec(
     blocks=("system", "user"),
     samples=(
         _ANSWER_SAMPLE,
-        {**_ANSWER_SAMPLE, "passages": _PASSAGES[1:], "language": "", "facts": ()},
+        {**_ANSWER_SAMPLE, "passages": _PASSAGES[1:], "language": "", "facts": (), "summary": ""},
     ),
 )
 

@@ -3,9 +3,13 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from jinja2 import TemplateSyntaxError
+
+from core.llm.prompt_source import compile_body
 from core.llm.prompts import Origin, PromptSource, PromptTemplate
 from shared.models.prompts import PromptLabel, PromptVersion
 
@@ -43,6 +47,13 @@ class Resolved:
     production: PromptTemplate
     candidate: PromptTemplate | None = None
     percent: int = 0
+
+    def prepare(self) -> None:
+        """Compile what is met first: too long for the loop, and remembered."""
+        for template in (self.production, self.candidate):
+            # One that cannot be compiled any more gives way when it is rendered.
+            with suppress(TemplateSyntaxError):
+                compile_body(template.sources[0].body if template else "")
 
     def for_contact(self, contact_id: UUID | None) -> PromptTemplate:
         if self.candidate is None or contact_id is None:

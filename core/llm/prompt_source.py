@@ -12,7 +12,7 @@ from jinja2.visitor import NodeTransformer
 from core.llm.prompt_sandbox import PromptSandbox, metering
 
 MAX_BODY = 20_000  # characters; more than a small model's whole context
-MAX_NODES = 5_000
+MAX_NODES = 2_000
 
 SANDBOX = PromptSandbox()
 _ALLOWED = (
@@ -45,7 +45,7 @@ class Compiled:
         return "".join(written)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def compile_body(body: str) -> Compiled:
     """Raises TemplateSyntaxError, with its line, for all that a prompt template may not be."""
     if len(body) > MAX_BODY:

@@ -221,6 +221,7 @@ class PromptStore:
             async with self.database.transaction(owner) as db:
                 found = await _resolve_level(db, owner, template_id, locale, origin)
             if found is not None:
+                await asyncio.to_thread(found.prepare)
                 return found
         return Resolved(production=PromptTemplate(template_id, built_in(template_id)[0].version))
 

@@ -122,6 +122,7 @@ class ContextGiven(Body):
     passages: list[PassageGiven] | None = Field(None, max_length=MAX_PASSAGES)
     language: str | None = Field(None, max_length=100)
     facts: list[str] | None = Field(None, max_length=MAX_PASSAGES)
+    summary: str | None = Field(None, max_length=8_000)
 
 
 class PreviewWanted(Body):

@@ -17,7 +17,7 @@ from core.llm.budget import (
     unfenced,
 )
 from core.llm.embedded import WordLlama
-from core.llm.prompts import PromptTemplate, render
+from core.llm.prompts import PromptTemplate, built_in, render
 from shared.errors import ContextTooLong, PromptRenderError
 from tests.core.llm.passages import NOTES, Note
 
@@ -75,7 +75,7 @@ def test_a_missing_variable_is_an_error(missing: str) -> None:
 
 
 def test_an_absent_version_falls_back_to_a_lower_one() -> None:
-    assert PromptTemplate("answer", 7).name == "answer@1"
+    assert PromptTemplate("answer", 7).name == "answer@2"
 
 
 @pytest.mark.parametrize("name", ["nothing", "../secret", "", "Answer"])
