@@ -1,41 +1,32 @@
 """A creator's knowledge: documents in, passages out. What the API, the CLI and the answers use."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from core.rag.backfill import Backfill
 from core.rag.chunk import SEPARATOR
+from core.rag.fetch import Fetcher
 from core.rag.gate import Calibrations
 from core.rag.ingest import Ingestion
+from core.rag.intake import Document, Intake, Quota
 from core.rag.migrate import EmbeddingMigration, Resolve
-from core.rag.read import ReadText, clean, read
+from core.rag.pickup import Pickup
+from core.rag.reading.reader import DocumentReader
 from core.rag.reindex import Reindexer
 from core.rag.retrieve import Found, Retriever
 from core.rag.spaces import Embedders, Spaces
 from core.rag.steps import Steps
 from core.rag.vectors import VectorStore, VectorsUnavailable
-from shared.database import DatabaseManager, PgConnection
+from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
 from shared.models import chunks, knowledge
-from shared.models.knowledge import DocumentRecord, DocumentStatus, NewDocument, SourceKind
-from shared.utils.ids import new_id
-from shared.utils.text import clean_text
+from shared.models.knowledge import DocumentRecord, SourceKind
 
-MAX_TITLE = 300
 MAX_QUERY = 8000
 MAX_K = 50
 TOPICS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """What became of an upload; `created` is False when the same content was there."""
-
-    id: UUID
-    status: DocumentStatus
-    created: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +39,7 @@ class Passage:
     heading: str
     text: str
     score: float
+    page: int | None = None
     explain: dict[str, float | int | None] = field(default_factory=dict)
 
 
@@ -71,6 +63,7 @@ class PassageContext:
     text: str
     before: str
     after: str
+    page: int | None = None
 
 
 class Knowledge:
@@ -83,11 +76,16 @@ class Knowledge:
         calibrations: Calibrations | None = None,
         lease_seconds: float = 10.0,
         resolve: Resolve | None = None,
+        quota: Quota | None = None,
+        fetcher: Fetcher | None = None,
+        reader: DocumentReader | None = None,
     ) -> None:
         self._database = database
         spaces = Spaces(database, embedders)
         self._backfill = Backfill(database, vectors, spaces)
-        self._ingestion = Ingestion(database, spaces, self._backfill)
+        self._intake = Intake(database, quota or Quota())
+        pickup = Pickup(database, reader or DocumentReader(), fetcher or Fetcher(), self._intake)
+        self._ingestion = Ingestion(database, spaces, self._backfill, pickup)
         self.migration = EmbeddingMigration(
             database,
             spaces,
@@ -112,21 +110,27 @@ class Knowledge:
         """Accept a document; `ingest` does the work later.
 
         The same content twice is one document; new content from the same `source_uri` replaces the
-        old. Raises PayloadTooLarge, or InvalidInput with the code `no_text`, `text_or_data`,
-        `no_title` or `unsupported_media_type`.
+        old. Raises PayloadTooLarge, KnowledgeQuota, or InvalidInput with the code `no_text`,
+        `text_or_data`, `no_title`, `encrypted` or `unsupported_media_type`.
         """
-        content = _content(text, data, filename or "")
-        new = NewDocument(
-            id=new_id(),
-            title=_title(title, filename or ""),
+        content = data if text is None else text
+        if content is None or (text is not None and data is not None):
+            raise InvalidInput("give either text or data", code="text_or_data")
+        return await self._intake.add(
+            creator_id,
+            title=title,
+            content=content,
+            filename=filename or "",
             source_kind=source_kind,
             source_uri=source_uri,
-            media_type=content.media_type,
-            content_hash=hashlib.sha256(content.text.encode()).digest(),
-            text=content.text,
         )
-        async with self._database.transaction(creator_id) as db:
-            return await _accept(db, creator_id, new)
+
+    async def add_url(self, creator_id: UUID, url: str, *, title: str = "") -> Document:
+        """Accept a page by its address, or fetch it again; `ingest` does the work later.
+
+        Raises KnowledgeQuota, or InvalidInput with the code `bad_url` or `url_not_public`.
+        """
+        return await self._intake.add_url(creator_id, url, title)
 
     async def ingest(self, creator_id: UUID, document_id: UUID) -> None:
         """Index an accepted document. Twice, at once or after a crash: the result is the same.
@@ -149,6 +153,13 @@ class Knowledge:
         if found is None:
             raise NotFound("there is no such document")
         return found
+
+    async def changed_documents(
+        self, creator_id: UUID, after: tuple[datetime, UUID], limit: int
+    ) -> list[DocumentRecord]:
+        """Documents that changed after a (moment, id), the longest ago first."""
+        async with self._database.transaction(creator_id) as db:
+            return await knowledge.changed_documents(db, creator_id, after=after, limit=limit)
 
     async def delete_document(self, creator_id: UUID, document_id: UUID) -> None:
         """Remove a document and all that was made of it. Raises NotFound.
@@ -191,47 +202,26 @@ class Knowledge:
                 raise NotFound("there is no such passage")
             before, after = await chunks.neighbours(db, creator_id, found)
         return PassageContext(
-            title=found.title, heading=found.heading, text=found.text, before=before, after=after
+            title=found.title,
+            heading=found.heading,
+            text=found.text,
+            before=before,
+            after=after,
+            page=found.page,
         )
 
-    async def pending(self, creator_id: UUID) -> list[UUID]:
+    async def unfinished(self, creator_id: UUID) -> list[DocumentRecord]:
         """Documents that `ingest` has not finished, oldest first."""
         async with self._database.transaction(creator_id) as db:
             return await knowledge.unfinished_documents(db, creator_id)
 
+    async def pending(self, creator_id: UUID) -> list[UUID]:
+        """The ids of those."""
+        return [document.id for document in await self.unfinished(creator_id)]
+
     async def reindex(self, creator_id: UUID, space: str | None = None) -> str:
         """Rebuild the index, or move it to another embedding space; returns the space's name."""
         return await self._reindexer.run(creator_id, space)
-
-
-async def _accept(db: PgConnection, creator_id: UUID, new: NewDocument) -> Document:
-    known = await knowledge.find_by_content(db, creator_id, new.content_hash)
-    if known is None and new.source_uri:
-        known = await knowledge.replace_by_source(db, creator_id, new)
-    if known is None and await knowledge.insert_document(db, creator_id, new):
-        return Document(id=new.id, status="pending", created=True)
-    # Another request was quicker with the same content.
-    known = known or await knowledge.find_by_content(db, creator_id, new.content_hash)
-    if known is not None and known.status == "failed":
-        known = await knowledge.retry_failed(db, creator_id, known.id) or known
-    if known is None:
-        raise InvalidInput("this source is being replaced; try again", code="source_busy")
-    return Document(id=known.id, status=known.status, created=False)
-
-
-def _content(text: str | None, data: bytes | None, filename: str) -> ReadText:
-    if text is not None and data is None:
-        return clean(text, filename)
-    if data is not None and text is None:
-        return read(data, filename)
-    raise InvalidInput("give either text or data", code="text_or_data")
-
-
-def _title(title: str, filename: str) -> str:
-    named = " ".join(clean_text(title).split()) or clean_text(filename).rsplit("/", 1)[-1]
-    if not named:
-        raise InvalidInput("a document needs a title", code="no_title")
-    return named[:MAX_TITLE]
 
 
 def _passage(found: Found) -> Passage:
@@ -243,6 +233,7 @@ def _passage(found: Found) -> Passage:
         heading=found.chunk.heading,
         text=found.chunk.text,
         score=round(candidate.score, 6),
+        page=found.chunk.page,
         explain={
             "vector_rank": candidate.vector_rank,
             "similarity": candidate.similarity,

@@ -2,7 +2,7 @@
 ├── InvalidInput 422 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409
 ├── BodyTooSlow 408 · PayloadTooLarge 413 · UnsupportedEncoding 415
 ├── AttachmentTooLarge 413 · AttachmentGone 410 · AttachmentNotFetchable 409
-├── QuotaExceeded 429 ↻ · Unavailable 503 ↻
+├── QuotaExceeded 429 ↻ · KnowledgeQuota 429 · Unavailable 503 ↻
 ├── TenantNotBound ⚑ · SecretError 503 ⚑ · ConfigurationError (exit 78)
 ├── ChannelError: VerificationError 401 · RateLimited ↻ · NetworkError ↻ · OutcomeUnknown ·
 │   MessageRejected · RecipientUnreachable · ConversationMoved · AuthRevoked ⚑ · PermissionDenied ⚑
@@ -117,6 +117,13 @@ class QuotaExceeded(AppError):
     code = "rate_limited"
     status = 429
     retryable = True
+
+
+class KnowledgeQuota(QuotaExceeded):
+    """There is no room for another document; delete one first."""
+
+    code = "knowledge_quota"
+    retryable = False
 
 
 class Unavailable(AppError):

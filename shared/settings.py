@@ -104,6 +104,8 @@ class LimitSettings(BaseModel):
     attachment_bytes: int = Field(
         20_000_000, ge=1, description="the largest file fetched from what a person sent"
     )
+    knowledge_documents: int = Field(10_000, ge=0, description="documents per creator")
+    knowledge_bytes: int = Field(1_000_000_000, ge=0, description="bytes of them per creator")
 
 
 class TelemetrySettings(BaseModel):

@@ -86,6 +86,7 @@ class PassageText(Body):
     text: str
     before: str
     after: str
+    page: int | None = None
 
 
 @router.get("/chat/config")
@@ -213,6 +214,7 @@ async def read_chat_passage(
         text=found.text,
         before=found.before,
         after=found.after,
+        page=found.page,
     )
 
 

@@ -1,14 +1,12 @@
 """Addresses that a creator lets us call: never into our own network."""
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
 from shared.errors import InvalidInput
+from shared.utils.addresses import is_private_host
 
 MAX_URL = 500
-_LOCAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 §2.4, as assigned by IANA
 # Other letters are folded by clients, each in its own way: `127。0。0。1` is this machine.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
@@ -24,7 +22,7 @@ def check_api_base_url(url: object, *, public_base_url: str) -> None:
         raise InvalidInput(
             "write the host of api_base_url in plain letters (punycode)", code="bad_api_base_url"
         )
-    if _is_private(host) and not _is_private(urlsplit(public_base_url).hostname or ""):
+    if is_private_host(host) and not is_private_host(urlsplit(public_base_url).hostname or ""):
         raise InvalidInput("api_base_url is not a public address", code="url_not_public")
 
 
@@ -42,24 +40,3 @@ def _host_of(url: object) -> str:
             code="bad_api_base_url",
         )
     return parts.hostname or ""
-
-
-def _is_private(host: str) -> bool:
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(_LOCAL_NAMES):
-        return True
-    try:
-        return not _is_public(ipaddress.ip_address(name))
-    except ValueError:
-        # 127.1, 0x7f.1 and 2130706433 are addresses too, as system resolvers read them: whatever
-        # ends in a number. https://url.spec.whatwg.org/#ends-in-a-number-checker
-        last = name.rsplit(".", 1)[-1]
-        # A name without a dot is one of our own network's.
-        return last.isdecimal() or last.startswith("0x") or "." not in name
-
-
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        # Only what is given out: that leaves no room for an IPv4 address inside, but for 6to4.
-        return address in _GLOBAL_UNICAST and address.is_global and address.sixtofour is None
-    return address.is_global and not address.is_multicast

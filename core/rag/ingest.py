@@ -1,4 +1,4 @@
-"""Index a document: cut it, store chunks and postings, then their vectors. Any step may be redone.
+"""Read a document, cut it, store chunks and postings, then their vectors. Any step may be redone.
 
 The ids of chunks are derived from what they say, so a second run, a run after kill -9 and a new
 version of the document store only what is not there yet.
@@ -7,18 +7,20 @@ version of the document store only what is not there yet.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from core.rag.backfill import Backfill
 from core.rag.chunk import Chunk, split
+from core.rag.pickup import Pickup
 from core.rag.spaces import Spaces
 from core.rag.tokenize import weighted_terms
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError, ModelError
 from shared.failpoints import failpoint
 from shared.models import chunks as chunk_table
-from shared.models import embeddings, knowledge
+from shared.models import embeddings, knowledge, sources
 from shared.models.chunks import NewChunk
 from shared.models.embeddings import SpaceRecord
 from shared.models.knowledge import DocumentText
@@ -30,10 +32,13 @@ BATCH = 200
 class Ingestion:
     """The body of the job. No transaction is open while a document is cut or embedded."""
 
-    def __init__(self, database: DatabaseManager, spaces: Spaces, backfill: Backfill) -> None:
+    def __init__(
+        self, database: DatabaseManager, spaces: Spaces, backfill: Backfill, pickup: Pickup
+    ) -> None:
         self._database = database
         self._spaces = spaces
         self._backfill = backfill
+        self._pickup = pickup
 
     async def run(self, creator_id: UUID, document_id: UUID) -> None:
         """Bring a document to `ready`, or to `failed` when it can never be.
@@ -41,20 +46,32 @@ class Ingestion:
         Raises VectorsUnavailable or ModelUnavailable when the vectors have to wait: the words are
         searchable by then, and the document stays unfinished for the next run.
         """
+        unread = await self._pickup.begin(creator_id, document_id)
+        if unread is not None:
+            async with self._failing(creator_id, document_id, unread.content_hash):
+                await self._pickup.finish(creator_id, unread)
         async with self._database.transaction(creator_id) as db:
             document = await knowledge.begin_indexing(db, creator_id, document_id)
             active = await embeddings.active_space(db, creator_id)
         if document is None:
             return await self._backfill.sweep(creator_id)
-        try:
+        async with self._failing(creator_id, document_id, document.content_hash):
             if active is None:
                 await self._spaces.ensure(creator_id)
             await self._index(creator_id, document)
+        return None
+
+    @asynccontextmanager
+    async def _failing(
+        self, creator_id: UUID, document_id: UUID, version: bytes
+    ) -> AsyncIterator[None]:
+        """An error that a repeat won't mend is this version's end."""
+        try:
+            yield
         except AppError as error:
             if not error.retryable:
-                await self._fail(creator_id, document_id, error)
+                await self._fail(creator_id, document_id, version, error)
             raise
-        return None
 
     async def _index(self, creator_id: UUID, document: DocumentText) -> None:
         chunks = await asyncio.to_thread(prepare, document)
@@ -100,11 +117,16 @@ class Ingestion:
         if must_sweep:
             await self._backfill.sweep(creator_id)
 
-    async def _fail(self, creator_id: UUID, document_id: UUID, error: AppError) -> None:
+    async def _fail(
+        self, creator_id: UUID, document_id: UUID, version: bytes, error: AppError
+    ) -> None:
+        code = getattr(error, "detail_code", None) or error.code
         async with self._database.transaction(creator_id) as db:
-            await knowledge.fail_document(
-                db, creator_id, document_id, code=error.code, error=error.message
-            )
+            if await knowledge.fail_document(
+                db, creator_id, document_id, version=version, code=code, error=error.message
+            ):
+                # Who posts it again sends it again.
+                await sources.drop_source(db, creator_id, document_id)
 
 
 async def _remove_others(
@@ -144,6 +166,7 @@ def _prepared(
         content_hash=content_hash,
         length=length,
         terms=frequencies,
+        page=chunk.page,
     )
 
 

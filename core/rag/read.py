@@ -1,109 +1,97 @@
-"""Turn an upload into text: what it is, is decided by its content, never by its name alone.
+"""What is done with an upload at once: refused, cleaned and taken, or left for a worker to read."""
 
-`READERS` is the registry: the first reader that recognises the bytes reads them.
-"""
-
-import codecs
+import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.rag.chunk import MARKDOWN
-from shared.errors import InvalidInput, PayloadTooLarge
+from core.rag.reading import limits
+from core.rag.reading.formats import MARKDOWN_NAMES, Format, bom_encoding, detect
+from core.rag.reading.result import CSV, DOCX, HTML, MARKDOWN, PDF, PLAIN, refused
+from shared.errors import PayloadTooLarge
 
-MAX_BYTES = 10 * 1024 * 1024
-PLAIN = "text/plain"
+MAX_BYTES = limits.MAX_UPLOAD_BYTES
 
-_MARKDOWN_NAMES = (".md", ".markdown")
 _HEADING = re.compile(r"^#{1,6} +\S", re.MULTILINE)
-# Form feed, tab, line ends and escape appear in text; the other control characters do not.
-_CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MEDIA_TYPES: dict[Format, str] = {
+    "pdf": PDF,
+    "docx": DOCX,
+    "html": HTML,
+    "csv": CSV,
+    "text": PLAIN,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadText:
-    text: str
+class Content:
+    """`text` is None where a worker has to read the bytes. `content_hash` names this version."""
+
     media_type: str
+    content_hash: bytes
+    size_bytes: int
+    text: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """`recognises` looks at content and file name; `read` may raise InvalidInput."""
+def take_file(data: bytes, filename: str = "") -> Content:
+    """Look at an upload; Markdown and text in Unicode are read at once.
 
-    recognises: Callable[[bytes, str], bool]
-    read: Callable[[bytes, str], ReadText]
-
-
-def read(data: bytes, filename: str = "") -> ReadText:
-    """The text of an upload.
-
-    Raises PayloadTooLarge, or InvalidInput with the code `unsupported_media_type` or `no_text`.
+    Raises PayloadTooLarge, or InvalidInput with the code `unsupported_media_type`, `encrypted` or
+    `no_text`.
     """
-    if len(data) > MAX_BYTES:
-        raise PayloadTooLarge(f"a document may have {MAX_BYTES // 2**20} MB at most")
-    for reader in READERS:
-        if reader.recognises(data, filename):
-            return reader.read(data, filename)
-    raise InvalidInput(
-        "this kind of file cannot be read; send Markdown or plain text",
-        code="unsupported_media_type",
+    _check_size(len(data))
+    if not data.strip():
+        raise refused("no_text")
+    kind = detect(data, filename)
+    text = _unicode(data) if kind == "text" else None
+    if text is not None:
+        return take_text(text, filename)
+    return Content(
+        media_type=_MEDIA_TYPES[kind],
+        content_hash=hashlib.sha256(data).digest(),
+        size_bytes=len(data),
+        text=None,
     )
 
 
-def clean(text: str, filename: str = "") -> ReadText:
-    """Text made fit to store: one kind of line end, nothing PostgreSQL or Unicode refuses."""
-    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        raise PayloadTooLarge(f"a document may have {MAX_BYTES // 2**20} MB at most")
+def take_text(text: str, filename: str = "") -> Content:
+    """Raises PayloadTooLarge, or InvalidInput with the code `no_text`."""
+    _check_size(len(text))
+    whole = clean(text)
+    encoded = whole.encode()
+    _check_size(len(encoded))
+    return Content(
+        media_type=media_type_of(whole, filename),
+        content_hash=hashlib.sha256(encoded).digest(),
+        size_bytes=len(encoded),
+        text=whole,
+    )
+
+
+def clean(text: str) -> str:
+    """Text made fit to store: one kind of line end, nothing PostgreSQL or Unicode refuses.
+
+    Raises InvalidInput with the code `no_text`.
+    """
     whole = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     whole = _SURROGATES.sub("\ufffd", whole).removeprefix("\ufeff")
     if not any(character.isalnum() for character in whole):
-        raise InvalidInput("there is no text in this document", code="no_text")
-    return ReadText(text=whole, media_type=_media_type(whole, filename))
+        raise refused("no_text")
+    return whole
 
 
-def _media_type(text: str, filename: str) -> str:
-    is_markdown = filename.lower().endswith(_MARKDOWN_NAMES) or _HEADING.search(text)
+def media_type_of(text: str, filename: str = "") -> str:
+    is_markdown = filename.lower().endswith(MARKDOWN_NAMES) or _HEADING.search(text)
     return MARKDOWN if is_markdown else PLAIN
 
 
-def _is_text(data: bytes, _filename: str) -> bool:
-    if _bom_encoding(data):
-        return True
-    return not _CONTROLS.search(data) and not _is_other_format(data)
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise PayloadTooLarge(f"a document may have {MAX_BYTES // 2**20} MB at most")
 
 
-def _is_other_format(data: bytes) -> bool:
-    """Formats that may be free of control characters at their beginning."""
-    start = data[:1024].lstrip().lower()
-    return start.startswith((b"%pdf-", b"{\\rtf", b"<!doctype html", b"<html", b"%!ps"))
-
-
-def _read_text(data: bytes, filename: str) -> ReadText:
-    return clean(_decode(data), filename)
-
-
-def _decode(data: bytes) -> str:
-    encoding = _bom_encoding(data) or "utf-8"
+def _unicode(data: bytes) -> str | None:
+    encoding = bom_encoding(data) or "utf-8"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
-            return data.decode(encoding, errors="replace")
-    # What is not UTF-8 and has no mark is most likely Western; Latin-1 decodes any byte.
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def _bom_encoding(data: bytes) -> str | None:
-    return next((encoding for bom, encoding in _BOMS if data.startswith(bom)), None)
-
-
-READERS: tuple[Reader, ...] = (Reader(recognises=_is_text, read=_read_text),)
+        return None

@@ -50,6 +50,9 @@ def upgrade() -> None:
         CHECK (status IN ('pending', 'reading', 'indexing', 'ready', 'failed')),
       ADD COLUMN size_bytes bigint NOT NULL DEFAULT 0,
       ADD COLUMN pages integer;
+    -- Whoever follows a creator's documents asks what changed since it asked last.
+    CREATE INDEX knowledge_documents_changed
+      ON app.knowledge_documents (creator_id, updated_at, id);
     ALTER TABLE app.knowledge_chunks ADD COLUMN page integer;
     ALTER TABLE app.embedding_spaces
       DROP CONSTRAINT embedding_spaces_state_check,
@@ -219,6 +222,7 @@ def downgrade() -> None:
       DROP CONSTRAINT embedding_spaces_state_check,
       ADD CONSTRAINT embedding_spaces_state_check
         CHECK (state IN ('active', 'building', 'retired')) NOT VALID;
+    DROP INDEX app.knowledge_documents_changed;
     ALTER TABLE app.knowledge_chunks DROP COLUMN page;
     ALTER TABLE app.knowledge_documents
       DROP COLUMN pages, DROP COLUMN size_bytes,

@@ -23,6 +23,7 @@ class NewChunk:
     content_hash: bytes
     length: int
     terms: Mapping[str, float]
+    page: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class ChunkText:
     heading: str
     text: str
     ordinal: int
+    page: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +63,14 @@ async def store_chunks(
     rows = await db.fetch(
         """
         INSERT INTO app.knowledge_chunks (creator_id, id, document_id, ordinal, text, heading,
-                                          start_char, end_char, content_hash, length)
-        SELECT $1, c.id, $2, c.ordinal, c.text, c.heading, c.s, c.e, c.hash, c.length
+                                          start_char, end_char, content_hash, length, page)
+        SELECT $1, c.id, $2, c.ordinal, c.text, c.heading, c.s, c.e, c.hash, c.length, c.page
         FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::int[], $8::int[],
-                    $9::bytea[], $10::int[]) AS c (id, ordinal, text, heading, s, e, hash, length)
+                    $9::bytea[], $10::int[], $11::int[])
+          AS c (id, ordinal, text, heading, s, e, hash, length, page)
         ON CONFLICT (creator_id, id) DO UPDATE
           SET ordinal = excluded.ordinal, start_char = excluded.start_char,
-              end_char = excluded.end_char
+              end_char = excluded.end_char, page = excluded.page
         RETURNING id, (xmax = 0) AS is_new
         """,
         creator_id,
@@ -210,7 +213,7 @@ async def read_chunks(
     """The texts of those ids that are this creator's; any other id yields nothing."""
     rows = await db.fetch(
         """
-        SELECT c.id, c.document_id, d.title, c.heading, c.text, c.ordinal
+        SELECT c.id, c.document_id, d.title, c.heading, c.text, c.ordinal, c.page
         FROM app.knowledge_chunks c
         JOIN app.knowledge_documents d ON d.creator_id = $1 AND d.id = c.document_id
         WHERE c.creator_id = $1 AND c.id = ANY($2::uuid[])
@@ -238,5 +241,5 @@ async def neighbours(db: PgConnection, creator_id: UUID, chunk: ChunkText) -> tu
 
 def _columns(chunks: Sequence[NewChunk]) -> tuple[list[object], ...]:
     """The chunks as one array a column, in the order of the INSERT."""
-    fields = ("id", "ordinal", "text", "heading", "start", "end", "content_hash", "length")
+    fields = ("id", "ordinal", "text", "heading", "start", "end", "content_hash", "length", "page")
     return tuple([getattr(chunk, field) for chunk in chunks] for field in fields)

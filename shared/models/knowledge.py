@@ -16,12 +16,12 @@ SourceKind = Literal["file", "text", "url", "builtin"]
 DocumentStatus = Literal["pending", "reading", "indexing", "ready", "failed"]
 
 _SUMMARY = """id, title, source_kind, source_uri, media_type, status, error_code, error,
-    chunk_count, progress, created_at, updated_at"""
+    chunk_count, progress, size_bytes, pages, created_at, updated_at"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRecord:
-    """A document without its text. `progress` runs from 0 to 1."""
+    """A document without its text. `progress` runs from 0 to 1; `pages` only where it has any."""
 
     id: UUID
     title: str
@@ -33,6 +33,8 @@ class DocumentRecord:
     error: str | None
     chunk_count: int
     progress: float
+    size_bytes: int
+    pages: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -48,13 +50,24 @@ class DocumentText:
 
 @dataclass(frozen=True, kw_only=True)
 class NewDocument:
+    """`text` is None while it is not known: a worker reads it from the source."""
+
     id: UUID
     title: str
     source_kind: SourceKind
     source_uri: str
     media_type: str
     content_hash: bytes
-    text: str
+    text: str | None
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a creator has stored."""
+
+    documents: int
+    size_bytes: int
 
 
 async def insert_document(db: PgConnection, creator_id: UUID, new: NewDocument) -> bool:
@@ -62,8 +75,10 @@ async def insert_document(db: PgConnection, creator_id: UUID, new: NewDocument) 
     row = await db.fetchval(
         """
         INSERT INTO app.knowledge_documents
-          (creator_id, id, title, source_kind, source_uri, media_type, content_hash, text)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id
+          (creator_id, id, title, source_kind, source_uri, media_type, content_hash, text,
+           size_bytes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, ''), $9)
+        ON CONFLICT DO NOTHING RETURNING id
         """,
         creator_id,
         new.id,
@@ -73,6 +88,7 @@ async def insert_document(db: PgConnection, creator_id: UUID, new: NewDocument) 
         new.media_type,
         new.content_hash,
         new.text,
+        new.size_bytes,
     )
     return row is not None
 
@@ -91,15 +107,30 @@ async def find_by_content(
     return _record(row)
 
 
-async def retry_failed(
+async def find_by_source(
+    db: PgConnection, creator_id: UUID, kind: SourceKind, uri: str
+) -> DocumentRecord | None:
+    row = await db.fetchrow(
+        f"""
+        SELECT {_SUMMARY} FROM app.knowledge_documents
+        WHERE creator_id = $1 AND source_kind = $2 AND source_uri = $3 AND source_uri <> ''
+        """,  # noqa: S608 - a constant list of columns
+        creator_id,
+        kind,
+        uri,
+    )
+    return _record(row)
+
+
+async def begin_again(
     db: PgConnection, creator_id: UUID, document_id: UUID
 ) -> DocumentRecord | None:
-    """Let a failed document be tried again; None when it has not failed."""
+    """Let a failed or ready document be worked on again; None when it is being worked on."""
     row = await db.fetchrow(
         f"""
         UPDATE app.knowledge_documents
-        SET status = 'pending', error_code = NULL, error = NULL, updated_at = now()
-        WHERE creator_id = $1 AND id = $2 AND status = 'failed' RETURNING {_SUMMARY}
+        SET status = 'pending', progress = 0, error_code = NULL, error = NULL, updated_at = now()
+        WHERE creator_id = $1 AND id = $2 AND status IN ('failed', 'ready') RETURNING {_SUMMARY}
         """,  # noqa: S608 - a constant list of columns
         creator_id,
         document_id,
@@ -107,15 +138,52 @@ async def retry_failed(
     return _record(row)
 
 
+async def lock_usage(db: PgConnection, creator_id: UUID) -> Usage:
+    """What is stored; nobody else who asks this can add to it before this transaction ends."""
+    await db.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('knowledge:' || $1, 0))", str(creator_id)
+    )
+    row = await db.fetchrow(
+        """
+        SELECT count(*) AS documents, coalesce(sum(size_bytes), 0)::bigint AS size_bytes
+        FROM app.knowledge_documents WHERE creator_id = $1
+        """,
+        creator_id,
+    )
+    assert row is not None  # noqa: S101 - an aggregate gives one row
+    return Usage(**row)
+
+
+async def changed_documents(
+    db: PgConnection, creator_id: UUID, *, after: tuple[datetime, UUID], limit: int
+) -> list[DocumentRecord]:
+    """Documents that changed after a (moment, id), the longest ago first."""
+    rows = await db.fetch(
+        f"""
+        SELECT {_SUMMARY} FROM app.knowledge_documents
+        WHERE creator_id = $1 AND (updated_at, id) > ($2, $3::uuid)
+        ORDER BY updated_at, id LIMIT $4
+        """,  # noqa: S608 - a constant list of columns
+        creator_id,
+        *after,
+        limit,
+    )
+    return [DocumentRecord(**row) for row in rows]
+
+
 async def replace_by_source(
     db: PgConnection, creator_id: UUID, new: NewDocument
 ) -> DocumentRecord | None:
-    """Give the document of the same source its new text; None when the source is new."""
+    """Give the document of the same source its new content; None when the source is new.
+
+    Until a new text is read, the old one stays.
+    """
     row = await db.fetchrow(
         f"""
         UPDATE app.knowledge_documents
-        SET title = $4, media_type = $5, content_hash = $6, text = $7, status = 'pending',
-            progress = 0, error_code = NULL, error = NULL, updated_at = now()
+        SET title = $4, media_type = $5, content_hash = $6, text = coalesce($7, text),
+            size_bytes = $8, status = 'pending', progress = 0, error_code = NULL, error = NULL,
+            updated_at = now()
         WHERE creator_id = $1 AND source_kind = $2 AND source_uri = $3 AND source_uri <> ''
         RETURNING {_SUMMARY}
         """,  # noqa: S608 - a constant list of columns
@@ -126,6 +194,7 @@ async def replace_by_source(
         new.media_type,
         new.content_hash,
         new.text,
+        new.size_bytes,
     )
     return _record(row)
 
@@ -157,26 +226,31 @@ async def get_document(
     return _record(row)
 
 
-async def unfinished_documents(db: PgConnection, creator_id: UUID) -> list[UUID]:
+async def unfinished_documents(db: PgConnection, creator_id: UUID) -> list[DocumentRecord]:
+    """Documents that wait for a worker or are with one, oldest first."""
     rows = await db.fetch(
-        """
-        SELECT id FROM app.knowledge_documents
+        f"""
+        SELECT {_SUMMARY} FROM app.knowledge_documents
         WHERE creator_id = $1 AND status IN ('pending', 'reading', 'indexing') ORDER BY id
-        """,
+        """,  # noqa: S608 - a constant list of columns
         creator_id,
     )
-    return [row["id"] for row in rows]
+    return [DocumentRecord(**row) for row in rows]
 
 
 async def begin_indexing(
     db: PgConnection, creator_id: UUID, document_id: UUID
 ) -> DocumentText | None:
-    """Mark an unfinished document as being indexed and read it; None when nothing is to do."""
+    """Mark a document as being indexed and give its text; None when nothing is to do."""
     row = await db.fetchrow(
         """
-        UPDATE app.knowledge_documents SET status = 'indexing', updated_at = now()
-        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'reading', 'indexing')
-        RETURNING id, title, media_type, content_hash, text
+        UPDATE app.knowledge_documents d SET status = 'indexing', updated_at = now()
+        WHERE d.creator_id = $1 AND d.id = $2
+          AND (d.status = 'indexing'
+               OR d.status IN ('pending', 'reading') AND d.source_kind <> 'url' AND NOT EXISTS (
+                 SELECT 1 FROM app.knowledge_sources s
+                 WHERE s.creator_id = $1 AND s.document_id = $2))
+        RETURNING d.id, d.title, d.media_type, d.content_hash, d.text
         """,
         creator_id,
         document_id,
@@ -233,19 +307,29 @@ async def finish_document(
 
 
 async def fail_document(
-    db: PgConnection, creator_id: UUID, document_id: UUID, *, code: str, error: str
-) -> None:
-    await db.execute(
+    db: PgConnection,
+    creator_id: UUID,
+    document_id: UUID,
+    *,
+    code: str,
+    error: str,
+    version: bytes | None = None,
+) -> bool:
+    """End the work on a document, or on this version of it; False when there is none."""
+    tag = await db.execute(
         """
         UPDATE app.knowledge_documents
         SET status = 'failed', error_code = $3, error = $4, updated_at = now()
         WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'reading', 'indexing')
+          AND ($5::bytea IS NULL OR content_hash = $5)
         """,
         creator_id,
         document_id,
         code,
         error,
+        version,
     )
+    return tag == "UPDATE 1"
 
 
 async def delete_document(db: PgConnection, creator_id: UUID, document_id: UUID) -> bool:

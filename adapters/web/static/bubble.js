@@ -96,8 +96,9 @@ function attachments(items) {
   return list;
 }
 
-export function sourceName({ title, heading }) {
-  return heading && heading !== title ? `${title} › ${heading}` : title;
+export function sourceName({ title, heading, page }) {
+  const name = heading && heading !== title ? `${title} › ${heading}` : title;
+  return page ? `${name}, page ${page}` : name;
 }
 
 function choices(item, actions) {

@@ -85,8 +85,8 @@ export class SourcePanel {
   }
 }
 
-function trail({ title, heading }) {
-  return heading && heading !== title ? heading : "";
+function trail({ title, heading, page }) {
+  return [heading && heading !== title ? heading : "", page ? `page ${page}` : ""].filter(Boolean).join(" · ");
 }
 
 function quoted(citation) {

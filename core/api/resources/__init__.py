@@ -7,6 +7,7 @@ from core.api.resources import (
     conversations,
     embedding_migrations,
     knowledge,
+    knowledge_events,
     messages,
     prompts,
     usage,
@@ -15,6 +16,7 @@ from core.api.resources import (
 ROUTERS = (
     channels.router,
     knowledge.router,
+    knowledge_events.router,
     embedding_migrations.router,
     conversations.router,
     contacts.router,

@@ -1,5 +1,6 @@
 """/api/v1/knowledge: documents in, passages out."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -15,14 +16,15 @@ from core.api.deps import PrincipalDep, RuntimeDep
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
 from core.jobs import enqueue
-from core.knowledge import Document
+from core.rag.fetch import MAX_URL
+from core.rag.intake import MAX_TITLE, Document
 from core.runtime import Runtime
 from shared.errors import InvalidInput, UnsupportedEncoding
 from shared.models import audit
+from shared.utils.json import parse_json
 
 router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"], route_class=StrictRoute)
 
-MAX_TITLE = 300
 MAX_FIELDS = 4
 
 
@@ -31,6 +33,13 @@ class NewText(Body):
 
     title: str = Field(min_length=1, max_length=MAX_TITLE)
     text: str = Field(min_length=1)
+
+
+class NewPage(Body):
+    """A page on the open internet, fetched in the background; posted again, fetched again."""
+
+    url: str = Field(min_length=1, max_length=MAX_URL)
+    title: str = Field("", max_length=MAX_TITLE)
 
 
 class DocumentAccepted(BaseModel):
@@ -42,7 +51,10 @@ class DocumentAccepted(BaseModel):
 
 
 class DocumentShown(BaseModel):
-    """`progress` runs from 0 to 1 while a document is indexed."""
+    """`status` goes from `pending` over `reading` and `indexing` to `ready` or `failed`.
+
+    `progress` runs from 0 to 1. `error_code` is stable, `error` is for people.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -56,6 +68,8 @@ class DocumentShown(BaseModel):
     error: str | None
     chunk_count: int
     progress: float
+    size_bytes: int
+    pages: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -72,6 +86,7 @@ class PassageShown(BaseModel):
     heading: str
     text: str
     score: float
+    page: int | None = None
     explain: dict[str, float | int | None]
 
 
@@ -89,7 +104,9 @@ _BODY: Mapping[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": NewText.model_json_schema()},
+            "application/json": {
+                "schema": {"anyOf": [NewText.model_json_schema(), NewPage.model_json_schema()]}
+            },
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -109,12 +126,16 @@ _BODY: Mapping[str, Any] = {
 async def add_document(
     request: Request, principal: PrincipalDep, runtime: RuntimeDep
 ) -> DocumentAccepted:
-    """Take a document in; it is indexed in the background. The same content twice is one."""
+    """Take a text, a file or the address of a page in; it is read and indexed in the background.
+
+    What a file is, is decided by its content: Markdown, text, HTML, PDF, DOCX or CSV (a table with
+    the columns `question` and `answer` becomes one passage a pair). The same content twice is one.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         document = await _add_file(request, principal.creator_id, runtime)
     elif kind == "application/json":
-        document = await _add_text(request, principal.creator_id, runtime)
+        document = await _add_json(request, principal.creator_id, runtime)
     else:
         raise UnsupportedEncoding("send application/json or multipart/form-data")
     await _begin(runtime, principal, document)
@@ -157,9 +178,14 @@ async def search_knowledge(
     return SearchShown.model_validate(asdict(result))
 
 
-async def _add_text(request: Request, creator_id: UUID, runtime: Runtime) -> Document:
+async def _add_json(request: Request, creator_id: UUID, runtime: Runtime) -> Document:
+    # Ten megabytes are decoded for longer than other requests should wait.
+    value = await asyncio.to_thread(parse_json, await request.body())
     try:
-        body = NewText.model_validate(await request.json())
+        if isinstance(value, dict) and "url" in value:
+            page = NewPage.model_validate(value)
+            return await runtime.knowledge.add_url(creator_id, page.url, title=page.title)
+        body = NewText.model_validate(value)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False)) from None
     return await runtime.knowledge.add_document(

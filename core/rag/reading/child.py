@@ -23,13 +23,12 @@ def main() -> None:
     try:
         _answer(_read(data, request))
     except InvalidInput as error:
-        _write({"code": error.detail_code, "message": error.message}, b"")
+        _write({"code": error.detail_code}, b"")
     except (MemoryError, RecursionError):
         sys.exit(TOO_COMPLEX_EXIT)
     except Exception:
         # Parsers raise anything on damaged files; what exactly would tell nobody anything.
-        error = refused("unreadable_document")
-        _write({"code": error.detail_code, "message": error.message}, b"")
+        _write({"code": "unreadable_document"}, b"")
 
 
 def _read(data: bytes, request: dict[str, Any]) -> Reading:

@@ -21,7 +21,7 @@ _IS_ENCRYPTED = 0x1  # APPNOTE.TXT 4.4.4, bit 0
 
 def read(data: bytes) -> Reading:
     # The parser below takes entities as they come; with this it refuses to expand them.
-    defusedxml.defuse_stdlib()
+    defusedxml.defuse_stdlib()  # type: ignore[attr-defined]
     try:
         _check(data)
         html = mammoth.convert_to_html(io.BytesIO(data), convert_image=_no_image).value

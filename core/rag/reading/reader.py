@@ -11,8 +11,8 @@ from typing import Any
 
 import core
 from core.rag.reading import limits
-from core.rag.reading.result import MESSAGES, Reading, refused
-from shared.errors import InvalidInput, Unavailable
+from core.rag.reading.result import MESSAGES, Reading, Refusal, refused
+from shared.errors import Unavailable
 
 PLACES = 2
 _HEAD_BYTES = 16_384
@@ -124,8 +124,8 @@ def _reading(code: int, answer: bytes) -> Reading:
 
 def _from_head(head: dict[str, Any], text: bytes) -> Reading:
     if "code" in head:
-        code = head["code"] if head["code"] in MESSAGES else "unreadable_document"
-        raise InvalidInput(MESSAGES[code], code=code)
+        code: Refusal = head["code"] if head["code"] in MESSAGES else "unreadable_document"
+        raise refused(code)
     return Reading(
         text=text.decode("utf-8", errors="replace"),
         media_type=str(head["media_type"]),

@@ -126,7 +126,7 @@ async def test_a_file_is_uploaded_read_and_deleted(ada: Tenant) -> None:
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        ({"json": {"url": "https://example.org"}}, 422),
+        ({"json": {"url": "http://127.0.0.1/"}}, 422),
         ({"json": {"title": "x", "text": ""}}, 422),
         ({"json": {"title": "x", "text": "\u200b \u200b"}}, 422),
         ({"json": {"title": "x", "text": "y", "creator_id": AN_ID}}, 422),
