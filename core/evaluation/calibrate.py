@@ -5,7 +5,7 @@ not seen.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from core import audit
 from core.evaluation import fit
+from core.evaluation.candidates import NoEmbedder
 from core.evaluation.golden import GoldenSet
 from core.evaluation.ground import Asked, Ground, Progress
 from core.evaluation.metrics import first_hit, ndcg
@@ -84,6 +85,8 @@ async def calibrate(
 ) -> Calibrated:
     """Fit a space's calibration. Raises InvalidInput with the code `too_few_questions`."""
     queries = _queries(golden, questions)
+    if space is None:
+        ground = replace(ground, embedders=NoEmbedder())
     weights = await _weights(ground, space, queries, in_use.weights, progress)
     samples = await _samples(ground, queries, in_use, weights, progress)
     new = fit.fit(samples, weights, name=f"fitted on {golden.name}")

@@ -44,6 +44,19 @@ class OneEmbedder:
         raise ModelMissing(f"{model_path} has no part in this evaluation")
 
 
+class NoEmbedder:
+    """No space at all: every search goes by words alone."""
+
+    async def preferred(self) -> Embedder:
+        raise ModelMissing
+
+    async def find(self, space: str) -> Embedder | None:
+        return None
+
+    async def open(self, model_path: str) -> Embedder:
+        raise ModelMissing
+
+
 @dataclass(frozen=True, kw_only=True)
 class OneTemplate:
     """The same prompt for everybody and in every language."""
