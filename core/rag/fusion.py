@@ -28,30 +28,40 @@ class Candidate:
     bm25: float | None = None
 
 
+_NOWHERE: tuple[int | None, float | None] = (None, None)
+
+
 def fuse(
-    vector: Sequence[VectorHit], lexical: Sequence[tuple[UUID, float]], weights: Weights
+    vector: Sequence[VectorHit],
+    lexical: Sequence[tuple[UUID, float]],
+    weights: Weights,
+    *,
+    limit: int | None = None,
 ) -> list[Candidate]:
-    """Every chunk of either ranking, best first. First in both would score 1."""
+    """The chunks of either ranking, best first. First in both would score 1."""
     near = {hit.chunk_id: (rank, hit.similarity) for rank, hit in enumerate(vector, start=1)}
     worded = {found: (rank, bm25) for rank, (found, bm25) in enumerate(lexical, start=1)}
     best = (weights.vector + weights.lexical) / (weights.k + 1)
-    candidates = []
+    scores = []
     for chunk_id in near | worded:
-        vector_rank, similarity = near.get(chunk_id, (None, None))
-        lexical_rank, bm25 = worded.get(chunk_id, (None, None))
-        score = _share(weights.vector, weights.k, vector_rank)
-        score += _share(weights.lexical, weights.k, lexical_rank)
+        score = _share(weights.vector, weights.k, near.get(chunk_id, _NOWHERE)[0])
+        score += _share(weights.lexical, weights.k, worded.get(chunk_id, _NOWHERE)[0])
+        scores.append((-score / best, chunk_id))
+    candidates = []
+    for negative, chunk_id in sorted(scores)[:limit]:
+        vector_rank, similarity = near.get(chunk_id, _NOWHERE)
+        lexical_rank, bm25 = worded.get(chunk_id, _NOWHERE)
         candidates.append(
             Candidate(
                 chunk_id=chunk_id,
-                score=score / best,
+                score=-negative,
                 vector_rank=vector_rank,
                 similarity=similarity,
                 lexical_rank=lexical_rank,
                 bm25=bm25,
             )
         )
-    return sorted(candidates, key=lambda one: (-one.score, one.chunk_id))
+    return candidates
 
 
 def _share(weight: float, k: int, rank: int | None) -> float:

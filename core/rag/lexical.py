@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.rag.tokenize import terms
 from shared.database import PgConnection
-from shared.models import chunks
+from shared.models import postings
 
 # Measured on the development questions: see benchmarks/retrieval.py.
 K1 = 1.2
@@ -19,12 +19,18 @@ MAX_QUERY_TERMS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class LexicalMatch:
-    """Hits best first; what each word of the question tells, and which the corpus has at all."""
+    """Hits best first; what each word of the question tells, and which the corpus has at all.
+
+    `space` is the embedding space that was active in the same moment.
+    """
 
     hits: Sequence[tuple[UUID, float]] = ()
     idf_by_term: Mapping[str, float] = field(default_factory=dict)
+    times_by_term: Mapping[str, int] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     chunks: int = 0
+    average_length: float = 1.0
+    space: str | None = None
 
     @property
     def unseen_idf(self) -> float:
@@ -34,37 +40,38 @@ class LexicalMatch:
 
 async def search(db: PgConnection, creator_id: UUID, query: str, limit: int) -> LexicalMatch:
     """The best chunks of a creator for the words of a question."""
-    counts = Counter(terms(query))
-    stats = await chunks.corpus_stats(db, creator_id)
-    if not counts or not stats.chunks:
-        return LexicalMatch(chunks=stats.chunks)
-    frequencies = await chunks.document_frequencies(db, creator_id, list(counts))
-    idf_by_term = {term: idf(stats.chunks, frequencies.get(term, 0)) for term in counts}
-    hits = await chunks.rank_bm25(
-        db,
-        creator_id,
-        telling({t: idf_by_term[t] * counts[t] for t in frequencies}),
-        k1=K1,
-        b=B,
-        average_length=max(stats.average_length, 1.0),
-        limit=limit,
+    times_by_term = Counter(terms(query))
+    ranking = await postings.rank(
+        db, creator_id, times_by_term, k1=K1, b=B, most_terms=MAX_QUERY_TERMS, limit=limit
     )
+    chunks, frequencies = ranking.chunks, ranking.chunks_by_term
     return LexicalMatch(
-        hits=hits, idf_by_term=idf_by_term, known=frozenset(frequencies), chunks=stats.chunks
+        hits=ranking.hits,
+        idf_by_term={t: idf(chunks, frequencies.get(t, 0)) for t in times_by_term if chunks},
+        times_by_term=times_by_term,
+        known=frozenset(frequencies),
+        chunks=chunks,
+        average_length=ranking.average_length,
+        space=ranking.space,
     )
 
 
 def idf(chunks: int, chunks_with_term: int) -> float:
     """Robertson and Spärck Jones' weight, kept above zero: ln(1 + (N - n + 0.5) / (n + 0.5))."""
-    # Counted in one statement, the corpus in another: a delete between them must not go below zero.
     rest = max(chunks - chunks_with_term, 0)
     return math.log1p((rest + 0.5) / (chunks_with_term + 0.5))
 
 
-def telling(weight_by_term: Mapping[str, float]) -> dict[str, float]:
-    """The terms with the most weight."""
-    best = sorted(weight_by_term.items(), key=lambda item: -item[1])
-    return dict(best[:MAX_QUERY_TERMS])
+def shares(match: LexicalMatch, frequencies: Mapping[str, float], length: int) -> dict[str, float]:
+    """What each word of the question adds to the BM25 score of a passage, the most first."""
+    norm = K1 * (1 - B + B * length / match.average_length)
+    found = {
+        term: match.times_by_term[term] * weight * frequencies[term] * (K1 + 1)
+        / (frequencies[term] + norm)
+        for term, weight in match.idf_by_term.items()
+        if term in frequencies
+    }  # fmt: skip
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def information(idf_by_term: Mapping[str, float], found: Iterable[str]) -> float:
