@@ -108,7 +108,7 @@ ESCAPES = {
 def test_a_hostile_template_ends_soon_in_a_typed_error(body: str) -> None:
     template = PromptTemplate.from_source("hostile", 1, body)
     began = time.thread_time()
-    with pytest.raises(PromptRenderError, match="^hostile@1: "):
+    with pytest.raises(PromptRenderError, match="hostile@1: "):
         template.render(CONTEXT)
     assert time.thread_time() - began < SOON_SECONDS
     assert CONTEXT["words"] == ["a", "b"]
