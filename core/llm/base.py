@@ -93,13 +93,17 @@ class ChatMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class ChatPrompt:
-    """A rendered prompt that fits its model; `passages` is how many of those offered are in it."""
+    """A rendered prompt that fits its model; `passages` is how many of those offered are in it.
+
+    `schema` is the JSON schema the answer is to follow; None asks for plain text.
+    """
 
     messages: tuple[ChatMessage, ...]
     passages: int
     answer_tokens: int
     estimated_tokens: int
     template: str
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(kw_only=True)

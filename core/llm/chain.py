@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -27,9 +27,11 @@ from core.llm.base import (
 )
 from core.llm.breaker import BreakerOpen
 from core.llm.budget import UNKNOWN, AnswerRequest, fit, unfenced
-from core.llm.citations import Cited, CitedText, resolve
+from core.llm.checked import check
+from core.llm.citations import Cited, resolve
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.prompts import PromptTemplate
+from core.llm.structured import Draft, Reader
 from shared.errors import AppError, ContextTooLong, ModelError, PromptRenderError
 
 __all__ = ["AnswerChain", "AnswerEvent", "ChatRung", "Completion", "Delta", "Restart", "may_refuse"]
@@ -37,7 +39,7 @@ __all__ = ["AnswerChain", "AnswerEvent", "ChatRung", "Completion", "Delta", "Res
 log = structlog.get_logger(__name__)
 
 RungName = Literal["ollama", "extractive", "canned"]
-TEMPLATE, NEWEST = "answer", 1
+TEMPLATE, NEWEST = "answer", 2
 CANNED = "I can't answer that right now. Please ask again in a little while."
 # Kept back from the models, so that the turn can still answer and record in time.
 RESERVE_SECONDS = 1.0
@@ -87,7 +89,7 @@ class AnswerChain:
         templates: Templates | None = None,
         canned: str = CANNED,
     ) -> None:
-        self._rungs = rungs
+        self.rungs = rungs
         self._extractive = extractive
         self._templates = templates
         self._built_in = PromptTemplate(TEMPLATE, NEWEST)
@@ -102,7 +104,7 @@ class AnswerChain:
     ) -> "AnswerChain":
         """The same chain with other models or prompts, to measure what is not in use yet."""
         return AnswerChain(
-            rungs=self._rungs if rungs is None else rungs,
+            rungs=self.rungs if rungs is None else rungs,
             extractive=self._extractive,
             templates=templates or self._templates,
             canned=self._canned,
@@ -146,11 +148,11 @@ class AnswerChain:
 
     async def _rungs_of(self, request: AnswerRequest) -> Sequence[ChatRung]:
         """Without the registry no model is asked: the passages answer."""
-        if isinstance(self._rungs, Sequence):
-            return self._rungs
+        if isinstance(self.rungs, Sequence):
+            return self.rungs
         try:
             async with asyncio.timeout(LOOK_UP_SECONDS):
-                return await self._rungs.rungs(request.creator_id, request.contact_id)
+                return await self.rungs.rungs(request.creator_id, request.contact_id)
         except (AppError, TimeoutError, OSError) as error:
             log.warning("answer.models_unknown", error=type(error).__name__)
             return ()
@@ -183,7 +185,7 @@ class AnswerChain:
         self, rung: ChatRung, request: AnswerRequest, template: Template, ends_at: float
     ) -> AsyncGenerator[AnswerEvent, None]:
         """One rung: its deltas, then its Completion; or a Restart if it had begun and failed."""
-        usage, written = ChatUsage(), ""
+        usage, reader = ChatUsage(), Reader()
         try:
             async with rung.breaker.attempt(counts=_counts):
                 prompt = self._fit(request, template, rung.model.num_ctx)
@@ -191,19 +193,19 @@ class AnswerChain:
                 stream = rung.model.stream(prompt, budget_seconds=budget, usage=usage)
                 async with aclosing(stream) as pieces:
                     async for piece in pieces:
-                        written += piece
-                        yield Delta(text=piece)
+                        if added := reader.take(piece):
+                            yield Delta(text=added)
         except ModelError as error:
             # A skipped rung was warned about when it failed.
             level = logging.INFO if isinstance(error, BreakerOpen) else logging.WARNING
             log.log(level, "answer.rung_failed", model=rung.identity, code=error.code)
-            if written:
+            if reader.answer:
                 yield Restart(reason=error.code)
             return
-        completion = _completion(rung.identity, prompt, written, request, usage)
+        completion = _completion(rung.identity, prompt, reader.draft(), request, usage)
         if completion is None:
             log.info("answer.unsupported", model=rung.identity, finish=usage.finish)
-            if written:
+            if reader.answer:
                 yield Restart(reason="unsupported")
         else:
             yield completion
@@ -235,27 +237,29 @@ def _counts(error: Exception) -> bool:
 
 
 def _completion(
-    model: str, prompt: ChatPrompt, written: str, request: AnswerRequest, usage: ChatUsage
+    model: str, prompt: ChatPrompt, draft: Draft, request: AnswerRequest, usage: ChatUsage
 ) -> Completion | None:
     """What the model wrote, checked; None when nothing supports it."""
-    offered = request.passages[: prompt.passages]
-    if _is_refusal(written):
-        checked, is_known = CitedText(text=UNKNOWN, citations=()), False
-    else:
-        text = _without_cut_end(written) if usage.finish == "length" else written
-        checked, is_known = resolve(unfenced(text), offered), True
-    if is_known and not checked.is_supported:
-        return None
-    return Completion(
-        text=checked.text,
+    told = Completion(
+        text=UNKNOWN,
         rung="ollama",
         model=model,
         prompt=prompt.template,
-        citations=checked.citations,
-        is_known=is_known,
+        is_known=False,
         prompt_tokens=usage.prompt_tokens,
         answer_tokens=usage.answer_tokens,
     )
+    if _is_refusal(draft.answer):
+        return told
+    if usage.finish == "length" and draft.is_open:
+        draft = replace(draft, answer=_without_cut_end(draft.answer))
+    draft = replace(draft, answer=unfenced(draft.answer))
+    checked = check(draft, request.passages[: prompt.passages])
+    if checked is None:
+        return None
+    if checked.dropped:
+        log.info("answer.sentences_dropped", model=model, dropped=checked.dropped)
+    return replace(told, text=checked.text, citations=checked.citations, is_known=True)
 
 
 def _is_refusal(written: str) -> bool:

@@ -1,7 +1,7 @@
 """From a model's text with [n] markers to a text whose every marker has a quote behind it. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.llm.base import Passage
@@ -9,7 +9,7 @@ from core.llm.sentences import Sentence, sentences
 from core.rag.tokenize import terms
 
 # [1] · [1, 2] · [1][2] · [1-3] · 【1】 · [Passage 1]; but never the text of a link, [1](…).
-_MARKER = re.compile(
+MARKER = re.compile(
     r"[ \t]*[\[【]\s*(?:(?:passages?|sources?|quelle|source:)\s*)?"
     r"(?P<numbers>\^?\d{1,3}(?:\s*(?:[,;–-]|and|&)\s*\d{1,3})*)\s*[\]】](?!\()",
     re.IGNORECASE,
@@ -38,29 +38,40 @@ class CitedText:
         return bool(self.citations)
 
 
-def resolve(text: str, passages: Sequence[Passage]) -> CitedText:
-    """Drop markers without a passage, renumber the rest from 1, quote what supports each."""
+def resolve(
+    text: str, passages: Sequence[Passage], quotes: Mapping[int, str] | None = None
+) -> CitedText:
+    """Drop markers without a passage, renumber the rest from 1, quote what supports each.
+
+    `quotes` holds what the passages are known to be quoted with, verbatim, by their index.
+    """
+    quotes = quotes or {}
     numbers: dict[int, int] = {}  # passage → number, in order of appearance
     claims: dict[int, str] = {}
     written: list[str] = []
     position = 0
-    for match in _MARKER.finditer(text):
+    for match in MARKER.finditer(text):
         written.append(text[position : match.start()])
         position = match.end()
-        for passage in _named(match["numbers"], len(passages)):
+        for passage in named(match["numbers"], len(passages)):
             numbers.setdefault(passage, len(numbers) + 1)
             claims.setdefault(passage, _claim("".join(written)))
             written.append(f" [{numbers[passage]}]")
     written.append(text[position:])
-    cited = [_cite(number, p, passages[p], claims[p]) for p, number in numbers.items()]
-    return CitedText(text=_tidy("".join(written)), citations=tuple(cited))
+    cited = [
+        Cited(
+            number=number, passage=p, quote=quotes.get(p) or _support(passages[p].text, claims[p])
+        )
+        for p, number in numbers.items()
+    ]
+    return CitedText(text=tidy("".join(written)), citations=tuple(cited))
 
 
 def without_markers(text: str) -> str:
-    return _tidy(_MARKER.sub("", text))
+    return tidy(MARKER.sub("", text))
 
 
-def _named(numbers: str, count: int) -> list[int]:
+def named(numbers: str, count: int) -> list[int]:
     """Indexes of the passages that a marker names and that exist."""
     wanted: list[int] = []
     for low, high in _RANGE.findall(numbers):
@@ -74,10 +85,6 @@ def _claim(before: str) -> str:
     bare = without_markers(before)
     found = sentences(bare)
     return found[-1].text if found else bare
-
-
-def _cite(number: int, index: int, passage: Passage, claim: str) -> Cited:
-    return Cited(number=number, passage=index, quote=_support(passage.text, claim))
 
 
 def _support(text: str, claim: str) -> str:
@@ -95,5 +102,5 @@ def _support(text: str, claim: str) -> str:
     return text[best.start : best.end]
 
 
-def _tidy(text: str) -> str:
+def tidy(text: str) -> str:
     return _SPACE_BEFORE_STOP.sub(r"\1", text).strip()

@@ -162,8 +162,12 @@ class OllamaHost:
         options: Mapping[str, Any],
         keep_alive: str,
         budget_seconds: float,
+        schema: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[ollama.ChatResponse, None]:
-        """The chunks of one answer, the last of them `done`. Closing it closes the request."""
+        """The chunks of one answer, the last of them `done`. Closing it closes the request.
+
+        `schema` is the JSON schema that the answer is made to follow.
+        """
         ends_at = time.monotonic() + min(budget_seconds, self.deadlines.total)
         async with self.chat_admission.slot(within_seconds=ends_at - time.monotonic()):
             stream = await self._client.chat(
@@ -173,6 +177,7 @@ class OllamaHost:
                 think=False,
                 options=options,
                 keep_alive=keep_alive,
+                format=dict(schema) if schema else None,
             )
             async with aclosing(stream) as chunks:  # type: ignore[type-var]
                 patience = self.deadlines.first_token

@@ -1,6 +1,6 @@
 """A chat model on an Ollama host: pinned context, no thinking, an alarm when it fills."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -13,10 +13,14 @@ log = structlog.get_logger(__name__)
 
 # Ollama cuts a prompt that does not fit without a word; this near to full it probably did.
 ALARM_SHARE = 0.95
+TEMPERATURE = 0.2
 
 
 class OllamaChat:
-    """`num_ctx` is the same in every request: another value makes the host reload the model."""
+    """`num_ctx` is the same in every request: another value makes the host reload the model.
+
+    A prompt may be held to less of it (`prompt_ctx`). `options` stand over the defaults.
+    """
 
     def __init__(
         self,
@@ -24,13 +28,15 @@ class OllamaChat:
         model: str,
         *,
         num_ctx: int = 8192,
-        temperature: float = 0.2,
+        prompt_ctx: int | None = None,
+        options: Mapping[str, Any] | None = None,
         keep_alive: str = "30m",
     ) -> None:
         self._host = host
         self._model = model
         self._num_ctx = num_ctx
-        self._temperature = temperature
+        self._prompt_ctx = prompt_ctx or num_ctx
+        self._given = {"temperature": TEMPERATURE, "seed": 0, **(options or {})}
         self._keep_alive = keep_alive
 
     @property
@@ -39,7 +45,8 @@ class OllamaChat:
 
     @property
     def num_ctx(self) -> int:
-        return self._num_ctx
+        """What a prompt and its answer must fit in."""
+        return self._prompt_ctx
 
     async def stream(
         self, prompt: ChatPrompt, *, budget_seconds: float, usage: ChatUsage | None = None
@@ -51,6 +58,7 @@ class OllamaChat:
             options=self._options(prompt),
             keep_alive=self._keep_alive,
             budget_seconds=budget_seconds,
+            schema=prompt.schema,
         )
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -64,10 +72,9 @@ class OllamaChat:
 
     def _options(self, prompt: ChatPrompt) -> dict[str, Any]:
         return {
+            **self._given,
             "num_ctx": self._num_ctx,
             "num_predict": prompt.answer_tokens,
-            "temperature": self._temperature,
-            "seed": 0,
         }
 
     def _watch(self, usage: ChatUsage, prompt: ChatPrompt) -> None:

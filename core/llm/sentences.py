@@ -110,7 +110,7 @@ def _inset(line: str) -> int:
 
 def _of_block(text: str, block: _Block) -> Iterator[Sentence]:
     start = block.start
-    for end in _ends(text, block):
+    for end in sentence_ends(text, block.start, block.end):
         quote = text[start:end]
         left = start + len(quote) - len(quote.lstrip("> \t\n"))
         right = start + len(quote.rstrip())
@@ -128,11 +128,12 @@ def _of_block(text: str, block: _Block) -> Iterator[Sentence]:
         start = end
 
 
-def _ends(text: str, block: _Block) -> Iterator[int]:
-    for match in _END.finditer(text, block.start, block.end):
-        if not _is_abbreviation(text, block.start, match) and _begins_anew(text, match.end()):
+def sentence_ends(text: str, start: int, stop: int) -> Iterator[int]:
+    """Where the sentences of `text[start:stop]` end."""
+    for match in _END.finditer(text, start, stop):
+        if not _is_abbreviation(text, start, match) and _begins_anew(text, match.end()):
             yield match.end()
-    yield block.end
+    yield stop
 
 
 def _is_abbreviation(text: str, start: int, match: re.Match[str]) -> bool:

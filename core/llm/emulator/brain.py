@@ -1,9 +1,11 @@
 """What the emulated models think: reversible tokens, grounded answers, useful vectors. Pure."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,8 @@ from core.rag.tokenize import terms
 
 _TOKEN = re.compile(r"\s?\w{1,4}|\s?[^\w\s]|\s+")
 _FENCED = re.compile(
-    r"<<<PASSAGE (?P<number>\d+)(?:: (?P<label>[^\n]*?))?>>>\n(?P<text>.*?)\n<<<END PASSAGE",
+    r"<<<PASSAGE (?P<number>\d+)(?: #\w+)?(?:: (?P<label>[^\n]*?))?>>>\n"
+    r"(?P<text>.*?)\n<<<END PASSAGE",
     re.DOTALL,
 )
 # Other people's prompts: paragraphs that begin with a number in brackets.
@@ -43,17 +46,41 @@ def tokenize(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def answer(prompt: str) -> str:
-    """Sentences of the prompt's passages that share words with its question, each with its [n]."""
+def answer(prompt: str, *, form: Any = None) -> str:
+    """Sentences of the prompt's passages that share words with its question, each with its [n].
+
+    `form` is a JSON schema, or `json`: then the answer is an object with `answer` and `citations`.
+    """
+    best = _best(prompt)
+    if best:
+        text = " ".join(f"{s.text} [{s.number}]" for s in best)
+    else:
+        said = _UNKNOWN.search(prompt)
+        text = said["line"].strip() if said else DEFAULT_UNKNOWN
+    return _as_json(text, best, form) if form else text
+
+
+def _best(prompt: str) -> list[_Scored]:
     _, marked, after = prompt.rpartition(_QUESTION)
     question = after if marked else prompt.strip().rsplit("\n", 1)[-1]
-    asked = set(terms(question))
-    scored = sorted(_scored(prompt, asked), key=lambda s: (-s.score, s.number, s.position))
-    best = [s for s in scored if s.score >= 0.5 * scored[0].score][:_MOST_SENTENCES]
-    if not best:
-        said = _UNKNOWN.search(prompt)
-        return said["line"].strip() if said else DEFAULT_UNKNOWN
-    return " ".join(f"{s.text} [{s.number}]" for s in best)
+    scored = _scored(prompt, set(terms(question)))
+    scored.sort(key=lambda s: (-s.score, s.number, s.position))
+    return [s for s in scored if s.score >= 0.5 * scored[0].score][:_MOST_SENTENCES]
+
+
+def _as_json(text: str, best: Sequence[_Scored], form: Any) -> str:
+    """In the order of the schema's properties, as its grammar makes a model write them."""
+    known = {
+        "answer": text,
+        "citations": [{"passage": s.number, "quote": s.text} for s in best],
+    }
+    properties = form.get("properties") if isinstance(form, dict) else None
+    empty: dict[Any, Any] = {"string": text, "array": [], "integer": 0, "boolean": False}
+    fields = {
+        name: known.get(name, empty.get(schema.get("type")))
+        for name, schema in (properties or {"answer": {}, "citations": {}}).items()
+    }
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def _scored(prompt: str, asked: set[str]) -> list[_Scored]:

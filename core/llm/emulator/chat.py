@@ -13,7 +13,7 @@ from core.llm.emulator.models import EmulatedModel, Json
 from core.llm.emulator.wire import Wire
 
 NUM_KEEP = 4  # tokens at the front that the runner keeps when it cuts
-_STALL_AFTER = 3
+_STALL_AFTER = 16  # tokens: past the beginning of a JSON answer
 _FOREVER = 10**9  # seconds
 
 
@@ -26,6 +26,7 @@ class Exchange:
     num_ctx: int
     num_predict: int
     stream: bool
+    form: Json | str | None  # a JSON schema, or `json` for any object
     load_seconds: float
     token_seconds: float
     fault: Fault | None
@@ -60,7 +61,7 @@ async def respond(exchange: Exchange, wire: Wire) -> None:
     """Stream the answer, or send it whole when the request says `stream: false`."""
     began = time.monotonic()
     prompt = prompt_tokens(exchange.messages, exchange.num_ctx)
-    text = exchange.scripted or brain.answer("".join(prompt))
+    text = exchange.scripted or brain.answer("".join(prompt), form=exchange.form)
     room = exchange.num_predict if exchange.num_predict > 0 else exchange.num_ctx
     words = [] if exchange.kind == "empty" or exchange.tool_call else brain.tokenize(text)
     final = _final(exchange, len(prompt), words[:room], len(words) > room, began)
@@ -83,7 +84,7 @@ async def _stream(exchange: Exchange, words: list[str], wire: Wire) -> bool:
     async for index, word in _paced(exchange, words):
         if exchange.kind == "blank_lines":
             await wire.write(b"\n\r\n")
-        if index == _STALL_AFTER and not await _go_on(exchange, wire):
+        if index == min(_STALL_AFTER, len(words) - 1) and not await _go_on(exchange, wire):
             return False
         message = {"role": "assistant", "content": word}
         await wire.line({**_head(exchange), "message": message, "done": False})

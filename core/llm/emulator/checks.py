@@ -37,6 +37,16 @@ def check_options(body: Json) -> None:
             raise Refusal(500, f'option "{name}" must be of type integer')
 
 
+def check_format(body: Json) -> None:
+    """Nothing, `json`, or a JSON schema, as an object."""
+    given = body.get("format")
+    if given not in (None, "", "json") and not isinstance(given, dict):
+        shown = json.dumps(given, ensure_ascii=False)
+        raise Refusal(
+            400, f'invalid format: {shown}; expected "json" or a valid JSON Schema object'
+        )
+
+
 def check_capabilities(body: Json, model: EmulatedModel) -> None:
     wanted = {"completion": "chat"}
     wanted |= {"thinking": "thinking"} if body.get("think") else {}

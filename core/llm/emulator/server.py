@@ -16,6 +16,7 @@ from core.llm.emulator import brain, chat
 from core.llm.emulator.checks import (
     Refusal,
     check_capabilities,
+    check_format,
     check_options,
     inputs,
     parsed,
@@ -97,6 +98,7 @@ class OllamaEmulator(Script):
     async def _chat(self, body: Json, wire: Wire, fault: Fault | None) -> None:
         model = self._model(body)
         check_options(body)
+        check_format(body)
         check_capabilities(body, model)
         messages = body.get("messages") or []
         if not messages:
@@ -110,6 +112,7 @@ class OllamaEmulator(Script):
                 num_ctx=min(num_ctx, model.context_length),
                 num_predict=(body.get("options") or {}).get("num_predict", -1),
                 stream=body.get("stream", True),
+                form=body.get("format") or None,
                 load_seconds=load_seconds,
                 token_seconds=self.token_seconds,
                 fault=fault,

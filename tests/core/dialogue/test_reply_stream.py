@@ -1,16 +1,18 @@
 """Answers that grow on the channel: by edits on Telegram, at its pace, once, whatever crashes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from adapters.telegram.emulator_faults import FaultKind
 from core.bots import Bot, Turn
 from core.dialogue import reply_stream
+from core.llm.base import ChatRung, Rungs
 from core.llm.budget import UNKNOWN
 from core.llm.emulator import OllamaEmulator
 from core.llm.emulator.models import CHAT_MODEL
@@ -192,11 +194,21 @@ async def test_an_answer_that_is_withdrawn_is_replaced_in_the_same_message(pupil
     assert (await pupil.learner.last())["rung"] == "extractive"
 
 
+@dataclass(frozen=True)
+class Twice:
+    """Each model is asked once more when it fails."""
+
+    rungs_of: Rungs
+
+    async def rungs(self, creator_id: UUID, contact_id: UUID | None) -> Sequence[ChatRung]:
+        return [*await self.rungs_of.rungs(creator_id, contact_id)] * 2
+
+
 async def test_what_the_next_model_writes_takes_the_place_of_what_was_withdrawn(
     pupil: Pupil,
 ) -> None:
-    chain = pupil.learner.app.runtime.models.answers
-    chain.rungs = chain.rungs * 2
+    models = pupil.learner.app.runtime.models
+    models.answers.rungs = Twice(models.rungs)
     pupil.ollama.say_next("You should believe in yourself and never give up, whatever comes. " * 2)
     await pupil.asks()
 

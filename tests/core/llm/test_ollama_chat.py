@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,7 +25,8 @@ from tests.waiting import eventually
 
 
 async def collected(chat: OllamaChat, budget: float = 10.0, usage: ChatUsage | None = None) -> str:
-    stream = chat.stream(prompt_for(asking()), budget_seconds=budget, usage=usage)
+    plain = replace(prompt_for(asking()), schema=None)
+    stream = chat.stream(plain, budget_seconds=budget, usage=usage)
     async with aclosing(stream) as pieces:
         return "".join([piece async for piece in pieces])
 
@@ -48,7 +50,7 @@ async def test_always_pins_the_context_and_never_thinks(
     await collected(chat)
     first, second = (request.body for request in emulator.requests_to("/api/chat"))
     assert first["options"]["num_ctx"] == second["options"]["num_ctx"] == 4096
-    assert first["options"]["num_predict"] == 512
+    assert first["options"]["num_predict"] == 768
     assert first["think"] is False
     assert first["keep_alive"] == "30m"
     assert emulator.runners.loads == [(CHAT, 4096)]  # loaded once

@@ -17,7 +17,7 @@ from core.llm.budget import (
     unfenced,
 )
 from core.llm.embedded import WordLlama
-from core.llm.prompts import PromptTemplate, built_in, render
+from core.llm.prompts import PromptTemplate, render
 from shared.errors import ContextTooLong, PromptRenderError
 from tests.core.llm.passages import NOTES, Note
 
