@@ -1,7 +1,7 @@
 """What every test can ask for: real engines, a database of its own, settings, creators.
 
 `engines` runs PostgreSQL, Redis and Chroma once a session; `database` is an open DatabaseManager
-as cairn_app on a fresh clone of the migrated template; `add_creator` makes a tenant in it.
+as cairn_app on an empty clone of the migrated template; `add_creator` makes a tenant in it.
 """
 
 import base64
@@ -29,7 +29,7 @@ from shared.settings import (
 )
 from shared.utils.ids import new_id
 from tests import network
-from tests.databases import DatabaseUrls, cloned, execute, make_template
+from tests.databases import DatabaseUrls, Pool, execute, make_template
 
 # The developer's own settings must not reach a test; this one asks a test to write its pictures.
 TAKES_SCREENSHOTS = os.environ.get("CAIRN_SCREENSHOTS") == "1"
@@ -87,11 +87,14 @@ async def template_database(engines: EmbeddedEngines) -> None:
     await make_template(engines.urls)
 
 
+@pytest.fixture(scope="session")
+def databases(engines: EmbeddedEngines, template_database: None) -> Pool:
+    return Pool(engines.urls)
+
+
 @pytest.fixture
-async def database_urls(
-    engines: EmbeddedEngines, template_database: None
-) -> AsyncIterator[DatabaseUrls]:
-    async with cloned(engines.urls) as urls:
+async def database_urls(databases: Pool) -> AsyncIterator[DatabaseUrls]:
+    async with databases.lend() as urls:
         yield urls
 
 
