@@ -23,7 +23,8 @@ class AttachmentShown(BaseModel):
 
 
 class MessageShown(BaseModel):
-    """A message of either direction. `rung` says how an answer was made."""
+    """A message of either direction. `rung` says how an answer was made, with which `model`
+    and which version of a `prompt`: `answer@3` is the creator's own, those of others say so."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -46,6 +47,7 @@ class MessageShown(BaseModel):
     failures: int
     rung: str | None
     model: str | None
+    prompt: str | None
     choices: list[dict[str, Any]] = []
     citations: list[dict[str, Any]] = []
     attachments: list[AttachmentShown] = []
