@@ -117,6 +117,7 @@ async def test_the_creators_own_comes_before_the_houses_before_the_built_in(
     assert (await stored.of(ann, "wordllama-256")).name == "own"
     assert (await stored.of(bo, "wordllama-256")).name == "shared"
     assert (await stored.of(bo, "another")).name == "built-in: neural"
+    assert (await stored.of(bo, "ollama-all-minilm-0a1b2c3d")).name == "built-in: all-minilm"
 
 
 async def test_a_search_goes_on_without_postgres_and_with_what_nobody_can_read(
