@@ -1,44 +1,19 @@
 """An index stays in its space until it is moved, and a move never mixes two spaces."""
 
-import hashlib
-from collections.abc import Sequence
 from uuid import UUID
 
-import numpy as np
 import pytest
 
 from core.knowledge import Knowledge
-from core.llm.base import EmbeddingSpace, Kind
 from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
 from core.rag.verify import LEAST
 from shared.database import DatabaseManager
 from shared.errors import ModelUnavailable
 from tests.core.rag.conftest import Reachable, add
+from tests.core.rag.other_model import NEW, OLD, Other
 
 TEXTS = [f"Text {n} is about topic{n} and says so twice: topic{n}." for n in range(30)]
-OLD, NEW = "wordllama-256", "ollama-other-32"
-
-
-class Other:
-    """Another model: other dimensions, vectors that mean nothing to WordLlama."""
-
-    space = EmbeddingSpace(name=NEW, model="other", dimensions=32)
-
-    def __init__(self, fails_after: int = 10_000) -> None:
-        self.left = fails_after
-
-    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
-        self.left -= len(texts)
-        if self.left < 0:
-            raise ModelUnavailable
-        return [_direction(text) for text in texts]
-
-
-def _direction(text: str) -> list[float]:
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-    vector = np.random.default_rng(seed).standard_normal(32)
-    return [float(value) for value in vector / np.linalg.norm(vector)]
 
 
 @pytest.fixture
