@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from core.rag.reading import limits
-from core.rag.reading.formats import MARKDOWN_NAMES, Format, bom_encoding, detect
+from core.rag.reading.formats import MARKDOWN_NAMES, SHIFTS, Format, bom_encoding, detect
 from core.rag.reading.result import CSV, DOCX, HTML, MARKDOWN, PDF, PLAIN, refused
 from shared.errors import PayloadTooLarge
 
@@ -90,6 +90,8 @@ def _check_size(size: int) -> None:
 
 
 def _unicode(data: bytes) -> str | None:
+    if SHIFTS in data:
+        return None
     encoding = bom_encoding(data) or "utf-8"
     try:
         return data.decode(encoding)

@@ -44,8 +44,11 @@ def _parsed(kind: Format, data: bytes, encoding: str) -> Reading:
 
         return pdf.read(data)
     if kind == "docx":
+        import defusedxml
+
         from core.rag.reading import docx
 
+        defusedxml.defuse_stdlib()  # type: ignore[attr-defined]
         return docx.read(data)
     if kind == "html":
         from core.rag.reading import html

@@ -19,6 +19,8 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Begins a stretch of two-byte characters in ISO-2022-JP, which looks like ASCII otherwise.
+SHIFTS = b"\x1b$"
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO 2.3.4.4
 MARKDOWN_NAMES = (".md", ".markdown")

@@ -2,7 +2,7 @@
 
 import re
 
-HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
+HEADING = re.compile(r"(?:^|(?<=\f))(#{1,6}) ([^\n\f]+)", re.MULTILINE)
 
 
 def heading(title: str, level: int = 1) -> str:

@@ -2,7 +2,7 @@
 
 from charset_normalizer import from_bytes
 
-from core.rag.reading.formats import bom_encoding, unmarked_utf16
+from core.rag.reading.formats import SHIFTS, bom_encoding, unmarked_utf16
 
 # One for each script: relatives such as cp1250 differ from these by too few letters to tell.
 _COMMON = (
@@ -25,12 +25,12 @@ def decode(data: bytes, declared: str = "") -> str:
     marked = bom_encoding(data) or unmarked_utf16(data)
     if marked:
         return data.decode(marked, errors="replace").removeprefix("\ufeff")
+    if SHIFTS in data:
+        return data.decode("iso2022_jp", errors="replace")
     for encoding in ("utf-8", declared):
         text = _strictly(data, encoding)
         if text is not None:
             return text
-    if b"\x1b$" in data:
-        return data.decode("iso2022_jp", errors="replace")
     return data.decode(_guess(data), errors="replace")
 
 

@@ -1,9 +1,11 @@
-"""What an upload is, is decided by its content."""
+"""What an upload is, is decided by its content; what needs no parser is taken at once."""
 
 import pytest
 
-from core.rag.read import MAX_BYTES, clean, read
+from core.rag.read import MAX_BYTES, clean, take_file, take_text
+from core.rag.reading.result import CSV, DOCX, HTML, MARKDOWN, PDF, PLAIN
 from shared.errors import InvalidInput, PayloadTooLarge
+from tests.core.rag import files
 
 
 @pytest.mark.parametrize(
@@ -13,59 +15,82 @@ from shared.errors import InvalidInput, PayloadTooLarge
         "Über Ziele".encode("utf-8-sig"),
         "Über Ziele".encode("utf-16"),
         b"\xfe\xff" + "Über Ziele".encode("utf-16-be"),
-        "Über Ziele".encode("latin-1"),
     ],
-    ids=["utf-8", "utf-8-bom", "utf-16-le", "utf-16-be", "latin-1"],
+    ids=["utf-8", "utf-8-bom", "utf-16-le", "utf-16-be"],
 )
-def test_encodings_are_normalised(data: bytes) -> None:
-    assert read(data).text == "Über Ziele"
+def test_unicode_is_read_at_once(data: bytes) -> None:
+    assert take_file(data).text == "Über Ziele"
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "filename", "media_type"),
     [
-        b"text\x00more",
-        b"\x89PNG\r\n\x1a\n....",
-        b"PK\x03\x04....",
-        b"%PDF-1.7 harmless looking",
-        b"<!DOCTYPE html><p>hello",
-        b"{\\rtf1 hello}",
+        (files.pdf(["x"]), "notes.md", PDF),
+        (b"\n\n" + files.pdf(["x"]), "", PDF),
+        (files.docx([(0, "x")]), "notes.txt", DOCX),
+        (b"<!DOCTYPE html><p>hello", "notes.md", HTML),
+        (b'<?xml version="1.0"?>\n<!-- x --><html><p>hello', "notes.csv", HTML),
+        (b"<p>hello", "page", HTML),
+        ("<html><p>hello".encode("utf-16"), "page.txt", HTML),
+        (b"words, then <b>more</b> <p>hello", "page.html", HTML),
+        (b"Question;Answer\nHow?;So.", "faq.txt", CSV),
+        (b"name,age\nAda,36", "people.csv", CSV),
+        ("Über Ziele".encode("latin-1"), "old.txt", PLAIN),
     ],
-    ids=["nul", "png", "zip", "pdf", "html", "rtf"],
+    ids=str,
 )
-def test_other_formats_are_refused_whatever_they_are_called(data: bytes) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        read(data, "notes.md")
-    assert caught.value.detail_code == "unsupported_media_type"
+def test_a_parser_is_left_to_a_worker(data: bytes, filename: str, media_type: str) -> None:
+    taken = take_file(data, filename)
+    assert (taken.text, taken.media_type, taken.size_bytes) == (None, media_type, len(data))
 
 
-@pytest.mark.parametrize("data", [b"", b" \n\t ", b"\xef\xbb\xbf", b"--- ***"])
-def test_no_text_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"text\x00more", "unsupported_media_type"),
+        (b"\x89PNG\r\n\x1a\n....", "unsupported_media_type"),
+        (b"PK\x03\x04....", "unsupported_media_type"),
+        (b"{\\rtf1 hello}", "unsupported_media_type"),
+        (b"MZ\x90\x00\x03", "unsupported_media_type"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "unsupported_media_type"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
+            "encrypted",
+        ),
+        (b"", "no_text"),
+        (b" \n\t ", "no_text"),
+        (b"\xef\xbb\xbf", "no_text"),
+        (b"--- ***", "no_text"),
+    ],
+    ids=["nul", "png", "zip", "rtf", "exe", "doc", "locked docx", "empty", "blank", "bom", "signs"],
+)
+@pytest.mark.parametrize("filename", ["notes.md", "notes.pdf"])
+def test_what_is_no_document_is_refused_at_once(data: bytes, code: str, filename: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        read(data)
-    assert caught.value.detail_code == "no_text"
+        take_file(data, filename)
+    assert caught.value.detail_code == code
 
 
 def test_ten_megabytes_are_the_limit() -> None:
-    assert len(read(b"a" * MAX_BYTES).text) == MAX_BYTES
+    assert take_file(b"a" * MAX_BYTES).size_bytes == MAX_BYTES
     with pytest.raises(PayloadTooLarge):
-        read(b"a" * (MAX_BYTES + 1))
+        take_file(b"a" * (MAX_BYTES + 1))
     with pytest.raises(PayloadTooLarge):
-        clean("é" * (MAX_BYTES // 2 + 1))
+        take_text("é" * (MAX_BYTES // 2 + 1))
 
 
 def test_what_cannot_be_stored_is_replaced() -> None:
-    assert clean("a\x00b\ud800c\r\nd\re").text == "ab\ufffdc\nd\ne"
+    assert clean("a\x00b\ud800c\r\nd\re") == "ab\ufffdc\nd\ne"
 
 
 @pytest.mark.parametrize(
     ("text", "filename", "expected"),
     [
-        ("plain words", "", "text/plain"),
-        ("plain words", "a.MD", "text/markdown"),
-        ("# Title\n\nwords", "a.txt", "text/markdown"),
-        ("#hashtag", "a.txt", "text/plain"),
+        ("plain words", "", PLAIN),
+        ("plain words", "a.MD", MARKDOWN),
+        ("# Title\n\nwords", "a.txt", MARKDOWN),
+        ("#hashtag", "a.txt", PLAIN),
     ],
 )
 def test_markdown_is_seen(text: str, filename: str, expected: str) -> None:
-    assert clean(text, filename).media_type == expected
+    assert take_text(text, filename).media_type == expected
