@@ -1,13 +1,16 @@
 """A creator's knowledge: documents in, passages out. What the API, the CLI and the answers use."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from core.rag.backfill import Backfill
 from core.rag.chunk import SEPARATOR
 from core.rag.fetch import Fetcher
+from core.rag.followup import standalone
+from core.rag.found import Found
+from core.rag.fusion import Weights
 from core.rag.gate import Calibrations
 from core.rag.ingest import Ingestion
 from core.rag.intake import Document, Intake, Quota
@@ -15,7 +18,8 @@ from core.rag.migrate import EmbeddingMigration, Resolve
 from core.rag.pickup import Pickup
 from core.rag.reading.reader import DocumentReader
 from core.rag.reindex import Reindexer
-from core.rag.retrieve import Found, Retriever
+from core.rag.rerank import Reranker
+from core.rag.retrieve import Retriever
 from core.rag.spaces import Embedders, Spaces
 from core.rag.steps import Steps
 from core.rag.vectors import VectorStore, VectorsUnavailable
@@ -27,11 +31,19 @@ from shared.models.knowledge import DocumentRecord, SourceKind
 MAX_QUERY = 8000
 MAX_K = 50
 TOPICS = 3
+TERMS_EXPLAINED = 8
+
+# What a part of an explanation may be: a rank, a score, or scores by word.
+Explained = float | int | dict[str, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """`score` runs from 0 to 1; `explain` says how the passage got it."""
+    """`score` runs from 0 to 1; `explain` says how the passage got it.
+
+    `text` is the chunk as it is stored and cited; `context` is the same, widened by whole sentences
+    of its neighbours where the answer may go on over its edge.
+    """
 
     document_id: UUID
     chunk_id: UUID
@@ -40,18 +52,27 @@ class Passage:
     text: str
     score: float
     page: int | None = None
-    explain: dict[str, float | int | None] = field(default_factory=dict)
+    context: str = ""
+    explain: dict[str, Explained] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """`degraded`: by words alone. `nearest_topics` is what the bot can offer instead."""
+    """`degraded`: by words alone. `nearest_topics` is what the bot can offer instead.
+
+    `query` is what was searched for, a follow-up joined with its topic. `evidence`, judged by the
+    `calibration` of the `space`, gave the `confidence`; space None is the search by words alone.
+    """
 
     passages: list[Passage]
     answerable: bool
     degraded: bool
     nearest_topics: list[str]
     confidence: float = 0.0
+    query: str = ""
+    space: str | None = None
+    calibration: str = ""
+    evidence: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +100,7 @@ class Knowledge:
         quota: Quota | None = None,
         fetcher: Fetcher | None = None,
         reader: DocumentReader | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._database = database
         spaces = Spaces(database, embedders)
@@ -94,7 +116,7 @@ class Knowledge:
             resolve=resolve,
         )
         self._reindexer = Reindexer(database, vectors, spaces, self._backfill, self.migration)
-        self._retriever = Retriever(database, vectors, spaces, calibrations)
+        self._retriever = Retriever(database, vectors, spaces, calibrations, reranker)
 
     async def add_document(
         self,
@@ -175,23 +197,31 @@ class Knowledge:
         except VectorsUnavailable:
             return
 
-    async def search(self, creator_id: UUID, query: str, k: int = 5) -> SearchResult:
+    async def search(
+        self, creator_id: UUID, query: str, k: int = 5, *, history: Sequence[str] = ()
+    ) -> SearchResult:
         """The best passages for a question, and whether they answer it.
 
-        Raises InvalidInput with the code `no_query` or `bad_k`.
+        `history` are the person's earlier questions, oldest first: a follow-up is joined with what
+        it leans on. Raises InvalidInput with the code `no_query` or `bad_k`.
         """
         question = query.replace("\x00", "").strip()[:MAX_QUERY]
         if not question:
             raise InvalidInput("the query is empty", code="no_query")
         if not 1 <= k <= MAX_K:
             raise InvalidInput(f"k must be from 1 to {MAX_K}", code="bad_k")
-        retrieval = await self._retriever.retrieve(creator_id, question, k)
+        asked = standalone(question, [one.replace("\x00", "") for one in history])
+        retrieval = await self._retriever.retrieve(creator_id, asked, k)
         return SearchResult(
-            passages=[_passage(found) for found in retrieval.found],
+            passages=[_passage(found, retrieval.weights) for found in retrieval.found],
             answerable=retrieval.verdict.is_answerable,
             degraded=retrieval.degraded,
             nearest_topics=_topics(retrieval.found),
             confidence=retrieval.verdict.confidence,
+            query=asked,
+            space=retrieval.space,
+            calibration=retrieval.calibration,
+            evidence=asdict(retrieval.evidence),
         )
 
     async def passage(self, creator_id: UUID, chunk_id: UUID) -> PassageContext:
@@ -224,24 +254,34 @@ class Knowledge:
         return await self._reindexer.run(creator_id, space)
 
 
-def _passage(found: Found) -> Passage:
-    candidate = found.candidate
+def _passage(found: Found, weights: Weights | None) -> Passage:
     return Passage(
         document_id=found.chunk.document_id,
         chunk_id=found.chunk.id,
         title=found.chunk.title,
         heading=found.chunk.heading,
         text=found.chunk.text,
-        score=round(candidate.score, 6),
+        score=round(found.candidate.score, 6),
         page=found.chunk.page,
-        explain={
-            "vector_rank": candidate.vector_rank,
-            "similarity": candidate.similarity,
-            "lexical_rank": candidate.lexical_rank,
-            "bm25": candidate.bm25,
-            "coverage": found.coverage,
-        },
+        context=found.context,
+        explain=_explained(found, weights),
     )
+
+
+def _explained(found: Found, weights: Weights | None) -> dict[str, Explained]:
+    candidate = found.candidate
+    strongest = list(found.bm25_by_term.items())[:TERMS_EXPLAINED]
+    return {
+        "vector_rank": candidate.vector_rank,
+        "similarity": candidate.similarity,
+        "lexical_rank": candidate.lexical_rank,
+        "bm25": candidate.bm25,
+        "bm25_by_term": {term: round(share, 4) for term, share in strongest},
+        "weights": asdict(weights) if weights else None,
+        "fused": candidate.score,
+        "coverage": found.coverage,
+        "rerank": found.rerank,
+    }
 
 
 def _topics(found: Sequence[Found]) -> list[str]:

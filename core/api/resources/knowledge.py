@@ -75,8 +75,11 @@ class DocumentShown(BaseModel):
 
 
 class SearchQuery(Body):
+    """`history`: the person's earlier questions, oldest first, that a follow-up may lean on."""
+
     query: str = Field(min_length=1, max_length=8000)
     k: int = Field(5, ge=1, le=50)
+    history: list[str] = Field(default_factory=list, max_length=20)
 
 
 class PassageShown(BaseModel):
@@ -87,16 +90,25 @@ class PassageShown(BaseModel):
     text: str
     score: float
     page: int | None = None
-    explain: dict[str, float | int | None]
+    context: str
+    explain: dict[str, float | int | dict[str, float] | None]
 
 
 class SearchShown(BaseModel):
-    """`answerable`: whether the passages hold the answer; `degraded`: found by words alone."""
+    """`answerable`: whether the passages hold the answer; `degraded`: found by words alone.
+
+    `query` is what was searched for; `evidence`, judged by the `calibration` of the `space`, gave
+    the `confidence`.
+    """
 
     passages: list[PassageShown]
     answerable: bool
     degraded: bool
     confidence: float
+    query: str
+    space: str | None
+    calibration: str
+    evidence: dict[str, float]
     nearest_topics: list[str]
 
 
@@ -174,7 +186,9 @@ async def search_knowledge(
     body: SearchQuery, principal: PrincipalDep, runtime: RuntimeDep
 ) -> SearchShown:
     """The best passages for a question, and whether they answer it."""
-    result = await runtime.knowledge.search(principal.creator_id, body.query, body.k)
+    result = await runtime.knowledge.search(
+        principal.creator_id, body.query, body.k, history=body.history
+    )
     return SearchShown.model_validate(asdict(result))
 
 
