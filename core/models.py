@@ -4,22 +4,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from core.llm.base import Templates
-from core.llm.breaker import CircuitBreaker
-from core.llm.chain import AnswerChain, ChatRung
+from redis.asyncio import Redis
+
+from core.llm.base import PromoteGate, Templates
+from core.llm.breakers import Breakers
+from core.llm.chain import AnswerChain
 from core.llm.embedded import WordLlama
-from core.llm.embedders import EmbedderPool
+from core.llm.embedders import PASSAGES, EmbedderPool
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.hosts import OllamaHosts
 from core.llm.ollama import Deadlines, OllamaHost, OllamaStatus
-from core.llm.ollama_chat import OllamaChat
+from core.llm.paths import parse_path
+from core.llm.registry import ModelMetadata, ModelRegistry
+from core.llm.rungs import ANSWERS, RegisteredRungs
+from shared.database import DatabaseManager
+from shared.errors import ConfigurationError, InvalidInput
 from shared.settings import OllamaSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
     hosts: OllamaHosts
+    registry: ModelRegistry
     embedders: EmbedderPool
+    rungs: RegisteredRungs
     answers: AnswerChain
 
     async def status(self) -> OllamaStatus:
@@ -29,26 +37,67 @@ class Models:
 
 @asynccontextmanager
 async def open_models(
-    settings: OllamaSettings, *, templates: Templates | None = None
+    settings: OllamaSettings,
+    database: DatabaseManager,
+    *,
+    redis: "Redis | None" = None,
+    templates: Templates | None = None,
+    gate: PromoteGate | None = None,
 ) -> AsyncIterator[Models]:
     """The models by these settings. Nothing is asked of Ollama before it is needed."""
-    hosts = OllamaHosts([_host(settings, address) for address in settings.hosts])
+    # A probe has shown by then whether the model answers.
+    probe_seconds = settings.first_token_seconds + settings.between_tokens_seconds
+    hosts = OllamaHosts(
+        [_host(settings, address) for address in settings.hosts],
+        breakers=Breakers(redis, probe_seconds=probe_seconds),
+    )
+    registry = ModelRegistry(
+        database, built_in=_built_in(settings), default_num_ctx=settings.num_ctx, gate=gate
+    )
     wordllama = WordLlama()
-    chat = OllamaChat(hosts.hosts[0], settings.chat_model, num_ctx=settings.num_ctx)
+    rungs = RegisteredRungs(registry, hosts)
     try:
         yield Models(
             hosts=hosts,
+            registry=registry,
             embedders=EmbedderPool(
-                hosts=hosts, model=settings.embedding_model, wordllama=wordllama
+                hosts=hosts,
+                model=settings.embedding_model,
+                wordllama=wordllama,
+                registry=registry,
             ),
+            rungs=rungs,
             answers=AnswerChain(
-                rungs=[ChatRung(model=chat, breaker=CircuitBreaker())],
-                extractive=ExtractiveAnswerer(wordllama),
-                templates=templates,
+                rungs=rungs, extractive=ExtractiveAnswerer(wordllama), templates=templates
             ),
         )
     finally:
+        await registry.aclose()
         await hosts.aclose()
+
+
+def _built_in(settings: OllamaSettings) -> tuple[ModelMetadata, ...]:
+    """What the settings name, for whom nothing else is registered: version 0."""
+    return (
+        ModelMetadata(
+            name=ANSWERS,
+            model_type="chat",
+            model_path=_path(settings.chat_model, "CAIRN_OLLAMA__CHAT_MODEL"),
+            num_ctx=settings.num_ctx,
+        ),
+        ModelMetadata(
+            name=PASSAGES,
+            model_type="embedding",
+            model_path=_path(settings.embedding_model, "CAIRN_OLLAMA__EMBEDDING_MODEL"),
+        ),
+    )
+
+
+def _path(model: str, setting: str) -> str:
+    try:
+        return str(parse_path(f"ollama:{model}"))
+    except InvalidInput as error:
+        raise ConfigurationError(f"{setting} is no name of a model") from error
 
 
 def _host(settings: OllamaSettings, address: str) -> OllamaHost:

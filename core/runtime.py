@@ -90,8 +90,11 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(live.close)
         vectors = ChromaVectors(settings.chroma)
         stack.push_async_callback(vectors.close)
-        prompts = PromptStore(database=database, gate=EvaluationGate(database))
-        models = await stack.enter_async_context(open_models(settings.ollama, templates=prompts))
+        gate = EvaluationGate(database)
+        prompts = PromptStore(database=database, gate=gate)
+        models = await stack.enter_async_context(
+            open_models(settings.ollama, database, redis=redis, templates=prompts, gate=gate)
+        )
         yield _assemble(
             _Opened(
                 settings=settings,

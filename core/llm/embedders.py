@@ -10,8 +10,11 @@ from core.llm.hosts import OllamaHosts
 from core.llm.ollama import full_name
 from core.llm.ollama_embed import OllamaEmbedder, space_name
 from core.llm.paths import WORDLLAMA, parse_path
-from shared.errors import InvalidInput, ModelError
+from core.llm.registry import ModelMetadata, ModelRegistry
+from core.llm.versions import PRODUCTION
+from shared.errors import AppError, InvalidInput, ModelError
 
+PASSAGES = "passages"
 # After an embedder failed to open it is tried again this often.
 REDISCOVER_SECONDS = 5.0
 MOST_REMEMBERED = 16
@@ -24,17 +27,32 @@ class EmbedderPool:
     hosts: OllamaHosts
     model: str
     wordllama: WordLlama
+    registry: ModelRegistry | None = None
     _opened: OrderedDict[str, OllamaEmbedder] = field(default_factory=OrderedDict)
     _failed_at: dict[str, float] = field(default_factory=dict)
 
     async def preferred(self) -> Embedder:
-        """Ollama's embedder when it answers, WordLlama otherwise."""
-        if not (await self.hosts.status()).embedding_model_present:
+        """What a new index is built with: the model in production for all, WordLlama when it is
+        away."""
+        chosen = await self._in_production()
+        if chosen.path.family != "ollama":
             return self.wordllama
+        model = self._spelled(chosen.path.model)
         try:
-            return await self._discover(self.model, await self.hosts.digest_of(self.model))
+            return await self._discover(model, chosen.digest or await self.hosts.digest_of(model))
         except ModelError:
             return self.wordllama
+
+    async def _in_production(self) -> ModelMetadata:
+        built_in = ModelMetadata(
+            name=PASSAGES, model_type="embedding", model_path=f"ollama:{self.model}"
+        )
+        if self.registry is None:
+            return built_in
+        try:
+            return await self.registry.get_model(PASSAGES, PRODUCTION)
+        except AppError:
+            return built_in
 
     async def open(self, model_path: str, *, digest: str | None = None) -> Embedder:
         """The embedder of a model, with the digest it must have or the one it has now.

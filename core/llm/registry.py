@@ -253,15 +253,15 @@ class ModelRegistry:
 
     async def _against(self, name: str, owner: UUID) -> str | None:
         """What a promotion to production is measured against."""
+        shelves = (
+            *[await self._shelves.read(each) for each in dict.fromkeys((owner, HOUSE))],
+            self._shelves.built_in,
+        )
         try:
-            shelves = (
-                await self._shelves.read(owner),
-                await self._shelves.read(HOUSE),
-                self._shelves.built_in,
-            )
-            return f"model {exact(shelves, name, PRODUCTION).ref}"
+            now = exact(shelves, name, PRODUCTION)
         except UnknownModel:
             return None
+        return f"model {now.ref}" if now.creator_id != owner else f"model {name}@{now.version}"
 
 
 def _check_label(label: str, percent: int) -> None:

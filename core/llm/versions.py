@@ -54,8 +54,9 @@ class ModelMetadata:
 
     @property
     def ref(self) -> str:
-        """What a message stores of it."""
-        return f"{self.name}@{self.version or 0}"
+        """What a message stores of it: `answers@3`, and `shared/answers@3` for the house's."""
+        owner = "shared/" if self.creator_id == HOUSE else ""
+        return f"{owner}{self.name}@{self.version or 0}"
 
     @property
     def is_shared(self) -> bool:

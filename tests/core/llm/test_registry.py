@@ -146,10 +146,9 @@ async def test_paths_of_chat_models(registry: ModelRegistry, creator: UUID, path
 async def test_what_a_registration_is_refused_for(
     registry: ModelRegistry, creator: UUID, fields: dict[str, Any], path: str
 ) -> None:
+    given = {"name": "answers", "model_type": "chat", "creator_id": creator, **fields}
+    metadata = ModelMetadata(**given)
     with pytest.raises(InvalidInput):
-        metadata = ModelMetadata(
-            **{"name": "answers", "model_type": "chat", "creator_id": creator, **fields}
-        )
         await registry.register_model(metadata, path)
     assert [each.model.version for each in await registry.list_models(creator)] == [0]
 
