@@ -30,6 +30,12 @@ class Citation(Value):
     page: int | None = Field(None, ge=1, description="where it stands, in a document with pages")
     quote: str
 
+    @property
+    def place(self) -> str:
+        """Where in its document it stands, as far as that is known."""
+        page = f"p. {self.page}" if self.page else ""
+        return ", ".join(part for part in (" ".join(self.heading.split()), page) if part)
+
 
 class Attachment(Value):
     """A picture or file to show beside the text, fetched by the platform from a public address."""

@@ -151,8 +151,8 @@ def citations(cited: Sequence[Citation]) -> list[Block]:
 
 
 def footnote(citation: Citation) -> str:
-    heading = f" – {citation.heading}" if citation.heading else ""
-    return f"[{citation.number}] {citation.title}{heading}"
+    place = f" – {citation.place}" if citation.place else ""
+    return f"[{citation.number}] {citation.title}{place}"
 
 
 def images(attachments: Sequence[Attachment]) -> list[Block]:

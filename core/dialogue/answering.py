@@ -1,9 +1,13 @@
-"""Answer a question from the creator's knowledge, streamed as the model writes; or refuse."""
+"""Answer a question from the creator's knowledge, streamed as the model writes; or refuse.
+
+In the contact's language where the model can; an answer quoted from the passages stays in theirs.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.bots import Bot
+from core.channels import Address
 from core.dialogue.memory import Work
 from core.dialogue.reply_stream import ReplyStream
 from core.knowledge import Knowledge, Passage, SearchResult
@@ -12,20 +16,17 @@ from core.live import LiveBus
 from core.llm.base import ChatMessage
 from core.llm.budget import AnswerRequest
 from core.llm.chain import AnswerChain, Completion, Delta, Restart
+from core.llm.phrases import FALLBACK, PHRASES, language_for, phrases_in
 from core.rag.chunk import SEPARATOR
 from shared import telemetry
 from shared.messages import Choice, Citation, Message
 
 PASSAGES = 5
 TOPICS_OFFERED = 3
+GOALS_TOLD = 5
 TOPIC_LABEL = 60  # characters of a button
 
-REFUSAL = (
-    "I don't find that in what I was given to answer from, so I'd rather not guess. "
-    "Say `/human` to ask a person."
-)
-NEAREST = "What I do know that comes nearest:"
-INSTEAD = "What you can ask me, for example:"
+REFUSAL = PHRASES[FALLBACK].refusal
 # Sections that support a document and answer nothing.
 APPARATUS = frozenset({"sources", "references", "further reading", "bibliography"})
 
@@ -58,14 +59,15 @@ class Answering:
         stream: ReplyStream | None = None,
     ) -> Spoken:
         """Answer or refuse; `stream` shows the answer on its channel while it is written."""
+        asked = _Asked(lease=lease, work=work, bot=bot, question=question)
         with telemetry.span("knowledge.search", creator_id=lease.creator_id):
             result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
         if not result.answerable or not result.passages:
-            return refusal(result, bot)
+            return refusal(result, bot, asked.language)
         with telemetry.span("models.answer", creator_id=lease.creator_id):
-            completion = await self._complete(lease, work, bot, question, result.passages, stream)
+            completion = await self._complete(asked, result.passages, stream)
         if not completion.is_known:
-            return refusal(result, bot)
+            return refusal(result, bot, asked.language)
         return Spoken(
             messages=[
                 Message(text=completion.text, citations=_citations(completion, result.passages))
@@ -76,40 +78,68 @@ class Answering:
         )
 
     async def _complete(
-        self,
-        lease: Lease,
-        work: Work,
-        bot: Bot,
-        question: str,
-        passages: Sequence[Passage],
-        stream: ReplyStream | None,
+        self, asked: "_Asked", passages: Sequence[Passage], stream: ReplyStream | None
     ) -> Completion:
+        lease, turn = asked.lease, str(asked.work.message_id)
+
         async def show(event: Delta | Restart) -> None:
             if stream is not None:
                 stream.take(event)
             name, text = ("delta", event.text) if isinstance(event, Delta) else ("restart", "")
-            piece = {"event": name, "turn": str(work.message_id), "text": text}
+            piece = {"event": name, "turn": turn, "text": text}
             await self.live.publish(lease.creator_id, lease.conversation_id, piece)
 
-        request = AnswerRequest(
-            question=question,
-            persona=bot.persona,
-            passages=passages,
-            history=tuple(_history(work)),
-            creator_id=lease.creator_id,
-            contact_id=work.contact_id,
-            locale=work.locale or "",
-        )
+        request = asked.request(passages)
         return await self.chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
 
 
-def refusal(result: SearchResult, bot: Bot) -> Spoken:
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A question with who asked it, and where."""
+
+    lease: Lease
+    work: Work
+    bot: Bot
+    question: str
+
+    @property
+    def language(self) -> str:
+        return language_for(self.work.locale, self.question)
+
+    def request(self, passages: Sequence[Passage]) -> AnswerRequest:
+        # What a room reads holds nothing that one of them told about themselves elsewhere.
+        is_private = Address.model_validate(self.work.address).is_private
+        return AnswerRequest(
+            question=self.question,
+            persona=self.bot.persona,
+            passages=passages,
+            history=tuple(_history(self.work)),
+            creator_id=self.lease.creator_id,
+            contact_id=self.work.contact_id,
+            locale=self.language,
+            facts=_facts(self.work) if is_private else (),
+        )
+
+
+def refusal(result: SearchResult, bot: Bot, language: str = FALLBACK) -> Spoken:
     """Say plainly that the knowledge doesn't hold it; offer what does come near."""
+    said = phrases_in(language)
     near = [topic for topic in result.nearest_topics if topic.lower() not in APPARATUS]
-    lead, topics = (NEAREST, near) if near else (INSTEAD, list(bot.suggestions))
+    lead, topics = (said.nearest, near) if near else (said.instead, list(bot.suggestions))
     choices = tuple(Choice(label=_short(t), value=t) for t in topics[:TOPICS_OFFERED])
-    text = f"{REFUSAL}\n\n{lead}" if choices else REFUSAL
+    text = f"{said.refusal}\n\n{lead}" if choices else said.refusal
     return Spoken(messages=[Message(text=text, choices=choices)], rung="refused")
+
+
+def _facts(work: Work) -> tuple[str, ...]:
+    """The goals that a bot keeps under `goals` in a contact's memory, the latest first."""
+    kept = work.memory.get("goals")
+    goals = [
+        goal.get("goal") if isinstance(goal, dict) else goal
+        for goal in (kept if isinstance(kept, list) else ())
+    ]
+    latest = [goal for goal in reversed(goals) if isinstance(goal, str) and goal.strip()]
+    return tuple(f"Goal: {goal}" for goal in latest[:GOALS_TOLD])
 
 
 def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Citation, ...]:
@@ -120,6 +150,7 @@ def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Cit
             chunk_id=passages[cited.passage].chunk_id,
             title=passages[cited.passage].title,
             heading=_below_title(passages[cited.passage]),
+            page=passages[cited.passage].page,
             quote=cited.quote,
         )
         for cited in completion.citations

@@ -133,7 +133,7 @@ def _line(text: str) -> str:
 def _footnotes(citations: Sequence[Citation]) -> str:
     return "\n".join(
         f"[{citation.number}] {_line(citation.title)}"
-        + (f" – {_line(citation.heading)}" if citation.heading else "")
+        + (f" – {citation.place}" if citation.place else "")
         for citation in citations
     )
 

@@ -30,6 +30,7 @@ from core.llm.budget import UNKNOWN, AnswerRequest, fit, unfenced
 from core.llm.checked import check
 from core.llm.citations import Cited, resolve
 from core.llm.extractive import ExtractiveAnswerer
+from core.llm.phrases import FALLBACK, PHRASES, phrases_in
 from core.llm.prompts import PromptTemplate
 from core.llm.structured import Draft, Reader
 from shared.errors import AppError, ContextTooLong, ModelError, PromptRenderError
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 RungName = Literal["ollama", "extractive", "canned"]
 TEMPLATE, NEWEST = "answer", 2
-CANNED = "I can't answer that right now. Please ask again in a little while."
+CANNED = PHRASES[FALLBACK].canned
 # Kept back from the models, so that the turn can still answer and record in time.
 RESERVE_SECONDS = 1.0
 LOOK_UP_SECONDS = 2.0
@@ -87,7 +88,7 @@ class AnswerChain:
         rungs: Sequence[ChatRung] | Rungs,
         extractive: ExtractiveAnswerer,
         templates: Templates | None = None,
-        canned: str = CANNED,
+        canned: str | None = None,
     ) -> None:
         self.rungs = rungs
         self._extractive = extractive
@@ -213,7 +214,8 @@ class AnswerChain:
     async def _without_model(self, request: AnswerRequest) -> Completion:
         found = await self._extractive.answer(request.question, request.passages)
         if found is None:
-            return Completion(text=self._canned, rung="canned", model="", prompt="")
+            text = self._canned or phrases_in(request.locale).canned
+            return Completion(text=text, rung="canned", model="", prompt="")
         quotes: dict[int, list[str]] = {}
         for quote in found.quotes:
             quotes.setdefault(quote.passage, []).append(quote.text)

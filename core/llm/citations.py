@@ -11,10 +11,10 @@ from core.rag.tokenize import terms
 # [1] · [1, 2] · [1][2] · [1-3] · 【1】 · [Passage 1]; but never the text of a link, [1](…).
 MARKER = re.compile(
     r"[ \t]*[\[【]\s*(?:(?:passages?|sources?|quelle|source:)\s*)?"
-    r"(?P<numbers>\^?\d{1,3}(?:\s*(?:[,;–-]|and|&)\s*\d{1,3})*)\s*[\]】](?!\()",
+    r"(?P<numbers>\^?\d+(?:\s*(?:[,;–-]|and|&)\s*\d+)*)(?:†[^\]】]*)?\s*[\]】](?!\()",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"(\d+)\s*[–-]\s*(\d+)")
+_RANGE = re.compile(r"\b(\d{1,3})\s*[–-]\s*(\d{1,3})\b")
 _WIDEST_RANGE = 20
 _SPACE_BEFORE_STOP = re.compile(r"[ \t]+([.,;:!?])(?=\s|$)")
 
@@ -46,6 +46,7 @@ def resolve(
     `quotes` holds what the passages are known to be quoted with, verbatim, by their index.
     """
     quotes = quotes or {}
+    text = _without_unknown(text, len(passages))
     numbers: dict[int, int] = {}  # passage → number, in order of appearance
     claims: dict[int, str] = {}
     written: list[str] = []
@@ -67,8 +68,15 @@ def resolve(
     return CitedText(text=tidy("".join(written)), citations=tuple(cited))
 
 
+def _without_unknown(text: str, count: int) -> str:
+    """Without markers of no passage; again while taking one out makes another, as in `[[9]9]`."""
+    while (less := MARKER.sub(lambda m: m[0] if named(m["numbers"], count) else "", text)) != text:
+        text = less
+    return text
+
+
 def without_markers(text: str) -> str:
-    return tidy(MARKER.sub("", text))
+    return tidy(_without_unknown(text, 0))
 
 
 def named(numbers: str, count: int) -> list[int]:
@@ -76,7 +84,7 @@ def named(numbers: str, count: int) -> list[int]:
     wanted: list[int] = []
     for low, high in _RANGE.findall(numbers):
         wanted += range(int(low), min(int(high), int(low) + _WIDEST_RANGE) + 1)
-    wanted += [int(number) for number in re.findall(r"\d+", numbers)]
+    wanted += [int(number) for number in re.findall(r"\b\d{1,3}\b", numbers)]
     return [number - 1 for number in dict.fromkeys(sorted(wanted)) if 1 <= number <= count]
 
 

@@ -29,6 +29,7 @@ _CONNECTING = frozenset("""
     course yes okay ok let know thing things way ways try consider option options material passage
     passages source sources accord according say says mention mentioned suggest suggests recommend
     recommends welcome feel free anything else need like want tell more overall conclusion
+    paar einige quelques algunos algunas alguns algumas alcuni alcune qualche
     hier folgende folgendes folgenden tipps tipp frage antwort hoffe hilft helfen kurz gesagt
     zusammengefasst zusammenfassung gerne gern beispiel wichtig viel erfolg gut gute punkte schritte
     voici conseils conseil question réponse espère aide bref résumé exemple bonne chance important
@@ -138,14 +139,31 @@ def is_supported(claim: str, passages: Sequence[Passage], *, is_quoted: bool = F
     Across languages words can't be compared: there the figures must stand in the passage, and the
     claim must come with a quote that was found in it (`is_quoted`).
     """
-    source = "\n".join(f"{p.title}\n{p.heading}\n{p.text}" for p in passages)
-    if unfounded(claim, source) or not set(_FOREIGN.findall(claim)) <= set(
-        _FOREIGN.findall(source)
-    ):
+    source = "\n".join(_whole(passage) for passage in passages)
+    if not set(_FOREIGN.findall(claim)) <= set(_FOREIGN.findall(source)):
         return False
     if is_translated(claim, passages):
-        return is_quoted
-    return measure(claim, passages).is_supported
+        return is_quoted and not unfounded(claim, source)
+    return not unfounded(claim, _about(claim, passages)) and measure(claim, passages).is_supported
+
+
+def _whole(passage: Passage) -> str:
+    return f"{passage.title}\n{passage.heading}\n{passage.text}"
+
+
+def _about(claim: str, passages: Sequence[Passage]) -> str:
+    """What the passages say with a word of the claim: a figure of something else founds nothing."""
+    said = set(_content(claim, detect(claim) or detect(passages[0].text)))
+    found = [f"{passage.title}\n{passage.heading}" for passage in passages]
+    for passage in passages:
+        texts = [s.text for s in sentences(passage.text)] or [passage.text]
+        found += [text for text in texts if not said or _shares(said, text)]
+    return "\n".join(found)
+
+
+def _shares(said: set[str], text: str) -> bool:
+    held = set(terms(text))
+    return any(_stands(term, held) for term in said)
 
 
 def is_translated(claim: str, passages: Sequence[Passage]) -> bool:

@@ -211,3 +211,77 @@ PAIRS: list[Pair] = [
         "Write feedback into the yearly review form.",
     ),
 ]
+
+# Written after the limits were chosen, and not looked at while they were.
+MONEY = Note(
+    title="Money",
+    heading="Money › How do I save?",
+    text="Pay yourself first: move 10 % of each salary to another account on the day it comes. "
+    "Keep three months of expenses as a cushion. Cancel subscriptions that you haven't used for "
+    "60 days. Credit cards charge about 20 % interest a year, so pay them off before you invest.",
+)
+PLANTS = Note(
+    title="Balcony",
+    heading="Balcony › Tomatoes",
+    text="Tomatoes need at least six hours of sun. Water them in the morning, at the root, not on "
+    "the leaves. Plant them out after the Ice Saints, in the middle of May. A pot of 20 litres is "
+    "enough for one plant.",
+)
+TRAINING = Note(
+    title="Laufen",
+    heading="Laufen › Wie fange ich an?",
+    text="Beginne mit drei Läufen pro Woche zu je 20 Minuten. Laufe so langsam, dass du dich "
+    "unterhalten kannst. Steigere den Umfang um höchstens zehn Prozent pro Woche. Bei Schmerzen "
+    "im Knie mache eine Pause von mindestens zwei Tagen.",
+)
+UNSEEN: list[Pair] = [
+    *_yes(
+        MONEY,
+        "Move 10 percent of your salary to another account on the day it arrives.",
+        "Keep a cushion of 3 months of expenses.",
+        "Cancel subscriptions you haven't used for sixty days.",
+        "Pay off credit cards before you invest, since they charge about 20 % interest.",
+        "Pay yourself first.",
+    ),
+    *_no(
+        MONEY,
+        "Move 20 % of each salary to another account.",
+        "Keep six months of expenses as a cushion.",
+        "Invest before you pay off your credit cards in an index fund.",
+        "Buy gold to protect your savings.",
+        "Cancel subscriptions that you haven't used for 60 weeks.",
+        "Ask your bank for a lower rate.",
+    ),
+    *_yes(
+        PLANTS,
+        "Tomatoes need six hours of sun or more.",
+        "Water tomatoes in the morning at the root.",
+        "Plant tomatoes out in the middle of May.",
+        "One plant needs a pot of about 20 litres.",
+        "Do not water the leaves.",
+    ),
+    *_no(
+        PLANTS,
+        "Tomatoes need at least three hours of sun.",
+        "Water them in the evening, on the leaves.",
+        "Plant them out in the middle of March.",
+        "Use a fertiliser with potassium every week.",
+        "A pot of 5 litres is enough for one plant.",
+        "Tomatoes taste better with basil.",
+    ),
+    *_yes(
+        TRAINING,
+        "Beginne mit 3 Läufen pro Woche, je zwanzig Minuten.",
+        "Laufe so langsam, dass du dich noch unterhalten kannst.",
+        "Steigere den Umfang höchstens um 10 % pro Woche.",
+        "Mache bei Schmerzen im Knie eine Pause.",
+    ),
+    *_no(
+        TRAINING,
+        "Beginne mit fünf Läufen pro Woche.",
+        "Steigere den Umfang um 20 Prozent pro Woche.",
+        "Kaufe dir vor dem ersten Lauf neue Schuhe.",
+        "Trinke nach dem Laufen einen Liter Wasser.",
+        "Mache bei Schmerzen im Knie keine Pause.",
+    ),
+]

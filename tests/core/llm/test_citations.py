@@ -21,7 +21,7 @@ from tests.core.llm.passages import DAYS, HABIT, NOTES
         ("Round 【1】 ones.", "Round [1] ones.", [0]),
         ("As [Passage 2] says.", "As [1] says.", [1]),
         ("Invented [9]. Real [1].", "Invented. Real [1].", [0]),
-        ("Zero [0] and [99999].", "Zero and [99999].", []),
+        ("Zero [0] and [99999].", "Zero and.", []),
         ("A link [1](https://example.org).", "A link [1](https://example.org).", []),
         ("An array a[i] and [ ] and [text].", "An array a[i] and [ ] and [text].", []),
         ("Nothing at all.", "Nothing at all.", []),
