@@ -10,6 +10,7 @@ from core.llm.emulator.faults import FaultKind
 from core.llm.emulator.models import EmulatedModel
 from core.llm.emulator.script import LoggedRequest
 from core.llm.emulator.server import OllamaEmulator
+from core.llm.emulator.vectors import Vectors
 
 create_ollama_emulator = OllamaEmulator
 
@@ -18,5 +19,6 @@ __all__ = [
     "FaultKind",
     "LoggedRequest",
     "OllamaEmulator",
+    "Vectors",
     "create_ollama_emulator",
 ]

@@ -120,13 +120,18 @@ def _rotation(seed: int, dimensions: int) -> Matrix:
 
 def embed(texts: Sequence[str], *, seed: int, dimensions: int) -> list[list[float]]:
     """Unit vectors; `dimensions` is at least 256. Blocks for about 20 µs a short text."""
-    plain = [_TASK_PREFIX.sub("", text, count=1) for text in texts]
+    plain = [without_prefix(text) for text in texts]
     rotation = _rotation(seed, dimensions)
     # Row by row: a matrix product may round otherwise for another number of rows.
     vectors = np.stack([vector @ rotation for vector in _word_llama().encode(plain)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     listed: list[list[float]] = vectors.tolist()
     return listed
+
+
+def without_prefix(text: str) -> str:
+    """A text without the task that some models want written before it."""
+    return _TASK_PREFIX.sub("", text, count=1)
 
 
 def shortened(vectors: list[list[float]], dimensions: int) -> list[list[float]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.llm.emulator.vectors import Vectors
 from core.llm.ollama import full_name
 
 DEFAULT_NUM_CTX = 4096  # OLLAMA_CONTEXT_LENGTH
@@ -25,6 +26,22 @@ class EmulatedModel:
     family: str = "llama"
     size: int = 2_019_393_189
     revision: int = 1
+    vectors: Vectors | None = None  # what texts embed to; any other text is made up
+
+    @classmethod
+    def embedding(
+        cls, name: str, *, dimensions: int = 384, vectors: Vectors | None = None
+    ) -> "EmulatedModel":
+        """An embedding model of its own, with vectors computed elsewhere if any are given."""
+        return cls(
+            name=name,
+            capabilities=("embedding",),
+            context_length=2048,
+            embedding_length=vectors.dimensions if vectors else dimensions,
+            family="bert",
+            size=45_960_996,
+            vectors=vectors,
+        )
 
     @property
     def digest(self) -> str:

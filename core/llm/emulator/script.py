@@ -1,11 +1,13 @@
 """The emulated host as its user sees it: orders before, questions after."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from core.llm.emulator.faults import Fault, FaultKind, Faults
 from core.llm.emulator.models import CHAT_MODEL, EMBEDDING_MODEL, EmulatedModel, Json, Runners
+from core.llm.emulator.vectors import Vectors
 from core.llm.ollama import full_name
 
 
@@ -32,8 +34,12 @@ class Script:
         load_seconds: float = 0.0,
         token_seconds: float = 0.0,
         split_bytes: int | None = None,
+        vectors: Mapping[str, Vectors] | None = None,
     ) -> None:
+        """`vectors` are embedding models, by name, whose vectors were computed elsewhere."""
         self.models = {full_name(model.name): model for model in models}
+        for name, given in (vectors or {}).items():
+            self.install(EmulatedModel.embedding(name, vectors=given))
         self.runners = Runners(num_parallel=num_parallel, load_seconds=load_seconds)
         self.token_seconds = token_seconds
         self.split_bytes = split_bytes
@@ -78,6 +84,10 @@ class Script:
 
     def install(self, model: EmulatedModel) -> None:
         self.models[full_name(model.name)] = model
+
+    def serve_vectors(self, name: str, path: str) -> None:
+        """Install an embedding model whose vectors are in a file, see `Vectors`."""
+        self.install(EmulatedModel.embedding(name, vectors=Vectors.read(Path(path))))
 
     def remove(self, name: str) -> None:
         self.models.pop(full_name(name), None)

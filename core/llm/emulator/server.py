@@ -32,7 +32,10 @@ _FOREVER = 10**9  # seconds
 _SPECIAL_TOKENS = 2  # an embedding model's begin and end
 
 # Over HTTP too, for a host in a process of its own: POST /control/<order> with its arguments.
-_ORDERS = ("fail_next", "keep_failing", "script", "heal", "say_next", "refuse_text", "repull")
+_ORDERS = (
+    *("fail_next", "keep_failing", "script", "heal", "say_next", "refuse_text", "repull"),
+    "serve_vectors",
+)
 
 Handler = Callable[[Json, Wire, "Fault | None"], Awaitable[None]]
 
@@ -222,5 +225,7 @@ def _vectors(model: EmulatedModel, texts: list[str]) -> list[list[float]]:
     if not texts:
         return []
     seed = int(model.digest[:8], 16)
+    if model.vectors is not None:
+        return model.vectors.of(texts, seed=seed, dimensions=model.embedding_length)
     cut = ["".join(brain.tokenize(text)[: model.context_length]) for text in texts]
     return brain.embed(cut, seed=seed, dimensions=model.embedding_length)
