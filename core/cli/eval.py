@@ -22,7 +22,6 @@ from core.evaluation.golden import GoldenSet
 from core.evaluation.ground import Asked, Ground
 from core.house import HOUSE
 from core.knowledge import Knowledge
-from core.llm.chain import AnswerChain
 from core.rag.calibration import WORDS_ALONE, StoredCalibrations
 from core.rag.spaces import Embedders
 from core.runtime import Runtime
@@ -109,13 +108,7 @@ def answers_(
     """How good the answers are: right, grounded, rightly cited, rightly refused."""
 
     async def measure(occasion: Occasion) -> Report:
-        examiner = answers.Examiner(
-            ground=occasion.ground,
-            chain=await _chain(occasion, model, prompt),
-            persona=_persona(occasion.runtime, bot),
-            model=model or None,
-            prompt=prompt or None,
-        )
+        examiner = await _examiner(occasion, model, prompt, bot)
         total = retrieval.total(occasion.golden, occasion.questions)
         counter = occasion.counter("Answering", total)
         figures = await examiner.measure(
@@ -230,16 +223,26 @@ async def _occasion(
 async def _embedders(runtime: Runtime, space: str, model: str) -> Embedders:
     if space and space != WORDS_ALONE:
         return await candidates.in_space(runtime.models.embedders, space)
+    if model:
+        return await candidates.of_model(runtime.models, model)
     return runtime.models.embedders
 
 
-async def _chain(occasion: Occasion, model: str, prompt: str) -> AnswerChain:
-    """The chain in use, with what is to be measured in place of what is in production."""
-    chain = occasion.runtime.models.answers
+async def _examiner(occasion: Occasion, model: str, prompt: str, bot: str) -> answers.Examiner:
+    """With the chain in use, and what is to be measured in place of what is in production."""
+    runtime, owner = occasion.runtime, occasion.owner
+    chain, signed = runtime.models.answers, None
+    if model:
+        chain, signed = await candidates.with_model(chain, runtime.models, owner, model)
     if prompt:
-        prompts = occasion.runtime.prompts
-        chain = await candidates.with_prompt(chain, prompts, occasion.owner, prompt)
-    return chain
+        chain = await candidates.with_prompt(chain, runtime.prompts, owner, prompt)
+    return answers.Examiner(
+        ground=occasion.ground,
+        chain=chain,
+        persona=_persona(runtime, bot),
+        model=signed,
+        prompt=prompt or None,
+    )
 
 
 async def _record(

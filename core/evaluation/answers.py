@@ -14,15 +14,14 @@ from core.evaluation.metrics import latency, mean, refusal, share
 from core.knowledge import Passage
 from core.llm.budget import AnswerRequest
 from core.llm.chain import AnswerChain, Completion
+from core.llm.citations import without_markers
 from core.llm.sentences import sentences
-from core.rag.tokenize import terms
+from core.llm.support import has_facts, is_supported
 
 PASSAGES = 5
 CONCURRENT = 2
 BUDGET_SECONDS = 60.0
 REFUSED = "refused"
-# A sentence of an answer rests on its citations when this much of it stands in the passages cited.
-GROUNDED_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,7 @@ class Examiner:
             prompt=completion.prompt,
             quotes=len(cited),
             valid_quotes=sum(bool(q) and q in stored[p.chunk_id] for p, q in cited),
-            grounded=grounded(completion.text, list(stored.values())),
+            grounded=grounded(completion.text, [passage for passage, _ in cited]),
             cites_relevant=bool(documents & asked.relevant) if asked else None,
             expected=expected(completion.text, asked.question.expects) if asked else None,
         )
@@ -164,12 +163,10 @@ class Examiner:
         return judged.is_right and by_model and by_prompt
 
 
-def grounded(answer: str, sources: Sequence[str]) -> float | None:
-    """The share of an answer's sentences whose words stand mostly in the passages it cites."""
-    known = {term for text in sources for term in terms(text)}
-    said = [set(terms(one.text)) for one in sentences(answer)]
-    shares = [len(words & known) / len(words) for words in said if words]
-    return share(one >= GROUNDED_SHARE for one in shares) if shares else None
+def grounded(answer: str, cited: Sequence[Passage]) -> float | None:
+    """The share of an answer's sentences with facts that the passages it cites say."""
+    claims = [one.text for one in sentences(without_markers(answer)) if has_facts(one.text)]
+    return share(is_supported(claim, cited) for claim in claims) if claims else None
 
 
 def expected(answer: str, expects: Sequence[str]) -> bool | None:

@@ -1,6 +1,5 @@
 """What is to be measured when it isn't in use yet: another model, another prompt, another space."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +8,21 @@ from uuid import UUID
 from core.house import HOUSE
 from core.llm.base import Embedder, ModelMissing, Template
 from core.llm.chain import AnswerChain
+from core.llm.paths import EXTRACTIVE, ModelType
 from core.llm.prompt_store import PromptStore
 from core.llm.prompts import PromptTemplate
+from core.llm.registry import ModelMetadata
+from core.models import Models
 from core.rag.spaces import Embedders
-from shared.errors import InvalidInput, NotFound
-
-_REFERENCE = re.compile(
-    r"(?P<name>[a-z][a-z0-9_-]{0,63})(?:\.(?P<locale>[\w-]+))?@(?P<version>\d+)"
-)
+from shared.errors import InvalidInput, ModelUnavailable, NotFound
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """`name@version`; a prompt's may name its language too: `answer.de@1`."""
+    """`name@version`."""
 
     name: str
     version: int
-    locale: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +68,10 @@ class OneTemplate:
 
 def parse(reference: str) -> Reference:
     """Raises InvalidInput."""
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
+    name, _, version = reference.rpartition("@")
+    if not name or not version.isdecimal():
         raise InvalidInput(f"{reference!r} is not of the form name@version", code="bad_version")
-    return Reference(
-        name=match["name"], version=int(match["version"]), locale=match["locale"] or ""
-    )
+    return Reference(name=name, version=int(version))
 
 
 async def in_space(embedders: Embedders, space: str) -> OneEmbedder:
@@ -87,18 +82,50 @@ async def in_space(embedders: Embedders, space: str) -> OneEmbedder:
     return OneEmbedder(embedder=found)
 
 
+async def of_model(models: Models, reference: str) -> OneEmbedder:
+    """Only a registered embedding model of the house. Raises UnknownModel or a ModelError."""
+    found = await _registered(models, HOUSE, reference, "embedding")
+    return OneEmbedder(embedder=await models.embedders.open(found.model_path, digest=found.digest))
+
+
+async def with_model(
+    chain: AnswerChain, models: Models, owner: UUID, reference: str
+) -> tuple[AnswerChain, str | None]:
+    """The chain with one version of a chat model, and what its answers are signed with.
+
+    None when it quotes and no model is asked. Raises UnknownModel or ModelUnavailable.
+    """
+    found = await _registered(models, owner, reference, "chat")
+    rungs = await models.rungs.of(found)
+    if not rungs and found.path != EXTRACTIVE:
+        raise ModelUnavailable(f"no host that answers now has {found.model_path}")
+    return chain.using(rungs=rungs), found.ref if rungs else None
+
+
+async def _registered(
+    models: Models, owner: UUID, reference: str, model_type: ModelType
+) -> ModelMetadata:
+    wanted = parse(reference)
+    found = await models.registry.get_model(
+        wanted.name, wanted.version, creator_id=owner, is_exact=True
+    )
+    if found.model_type != model_type:
+        raise InvalidInput(f"{reference} is no {model_type} model", code="bad_version")
+    return found
+
+
 async def with_prompt(
     chain: AnswerChain, prompts: PromptStore, owner: UUID, reference: str
 ) -> AnswerChain:
-    """The chain with one version of a prompt, with the built-in ones behind it. Raises NotFound."""
+    """The chain with one version of a prompt (`answer@2`, `answer.de@1`). Raises NotFound.
+
+    The built-in ones stand behind it, so that one that fails is seen by what spoke instead.
+    """
     wanted = parse(reference)
-    stored = await prompts.get(owner, wanted.name, wanted.version, locale=wanted.locale)
+    template_id, _, locale = wanted.name.partition(".")
+    stored = await prompts.get(owner, template_id, wanted.version, locale=locale)
     template = PromptTemplate.from_source(
-        wanted.name,
-        wanted.version,
-        stored.body,
-        locale=wanted.locale,
-        origin="shared" if owner == HOUSE else "own",
+        template_id, wanted.version, stored.body, locale=stored.locale
     )
     return chain.using(templates=OneTemplate(template=template))
 
