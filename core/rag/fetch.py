@@ -11,11 +11,11 @@ import socket
 import ssl
 import unicodedata
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
@@ -42,9 +42,6 @@ _HEADERS = {
     "Connection": "close",
 }
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-IsAllowed = Callable[[IPAddress, int], bool]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
@@ -55,38 +52,41 @@ class Fetched:
     encoding: str
 
 
-async def resolve_host(host: str, port: int) -> Sequence[str]:
-    """Every address of a host, as the system finds them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+class OpenInternet:
+    """What may be fetched. Another one lets a test stand on this machine."""
 
+    def allows(self, host: str, port: int) -> bool:
+        """Decided before any name is looked up."""
+        return port in _PORTS and not is_private_host(host)
 
-def is_open_internet(address: IPAddress, port: int) -> bool:
-    return is_public(address) and port in _PORTS
+    def allows_address(self, address: IPAddress) -> bool:
+        return is_public(address)
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Every address of a host, as the system finds them."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [str(entry[4][0]) for entry in found]
 
 
 def check_url(url: str) -> str:
     """The address as it will be asked for. Raises InvalidInput with the code `bad_url` or
     `url_not_public`; what a name leads to is seen only when it is fetched."""
     parsed = _parsed(url)
-    if is_private_host(parsed.host) or _port(parsed) not in _PORTS:
+    if not OpenInternet().allows(parsed.host, _port(parsed)):
         raise _not_public()
     return str(parsed)
 
 
 class Fetcher:
-    """`resolve` and `is_allowed` are the guard; another pair lets a test stand on this machine."""
-
     def __init__(
         self,
+        guard: OpenInternet | None = None,
         *,
-        resolve: Resolve = resolve_host,
-        is_allowed: IsAllowed = is_open_internet,
         seconds: float = TOTAL_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._resolve = resolve
-        self._is_allowed = is_allowed
+        self._guard = guard or OpenInternet()
         self._seconds = seconds
         self._tls = tls
 
@@ -106,18 +106,17 @@ class Fetcher:
             async with self._answer(url) as response:
                 if response.status_code not in _REDIRECTS:
                     return await _body(response, url)
-                url = _parsed(str(url.join(response.headers.get("Location", ""))))
+                url = _parsed(urljoin(str(url), response.headers.get("Location", "")))
         raise _unreachable("the page is redirected too often")
 
     @asynccontextmanager
     async def _answer(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
         addresses = await self._checked(url)
-        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        # trust_env: a proxy of ours would look names up again, by itself.
-        async with httpx.AsyncClient(
-            verify=self._tls or _tls(), timeout=timeout, trust_env=False
-        ) as client:
-            response = await _connected(client, url, addresses)
+        # Not a client: it would follow proxies of ours, and trip over odd redirects.
+        async with httpx.AsyncHTTPTransport(
+            verify=self._tls or _tls(), trust_env=False
+        ) as transport:
+            response = await _connected(transport, url, addresses)
             try:
                 yield response
             finally:
@@ -126,14 +125,16 @@ class Fetcher:
     async def _checked(self, url: httpx.URL) -> list[str]:
         """The addresses to connect to: all that the host has, and all of them allowed."""
         port = _port(url)
+        if not self._guard.allows(url.host, port):
+            raise _not_public()
         try:
             found = [str(ipaddress.ip_address(url.host))]
         except ValueError:
-            found = list(await self._resolve(url.host, port))
+            found = list(await self._guard.resolve(url.host, port))
         addresses = [ipaddress.ip_address(one.partition("%")[0]) for one in found]
         if not addresses:
             raise _unreachable("the host has no address")
-        if not all(self._is_allowed(address, port) for address in addresses):
+        if not all(map(self._guard.allows_address, addresses)):
             raise _not_public()
         return list(dict.fromkeys(map(str, addresses)))[:MAX_ADDRESSES]
 
@@ -143,14 +144,18 @@ def _parsed(url: str) -> httpx.URL:
         parsed = httpx.URL(url.strip()).copy_with(fragment=None)
         host = parsed.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
-        if _is_private_anyhow(url):
-            raise _not_public() from error
-        raise InvalidInput("this is no address of a page", code="bad_url") from error
+        raise _misspelt(url) from error
     if len(url) > MAX_URL or parsed.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        raise InvalidInput("an address begins with http:// or https://", code="bad_url")
+        raise _misspelt(url)
     if parsed.userinfo:
         raise _not_public()
     return parsed
+
+
+def _misspelt(url: str) -> InvalidInput:
+    if _is_private_anyhow(url):
+        return _not_public()
+    return InvalidInput("this is no http:// or https:// address of a page", code="bad_url")
 
 
 def _is_private_anyhow(url: str) -> bool:
@@ -159,7 +164,7 @@ def _is_private_anyhow(url: str) -> bool:
         host = urlsplit(url.strip()).hostname or ""
     except ValueError:
         return False
-    return is_private_host(unicodedata.normalize("NFKC", unquote(host)))
+    return bool(host) and is_private_host(unicodedata.normalize("NFKC", unquote(host)))
 
 
 def _port(url: httpx.URL) -> int:
@@ -167,19 +172,22 @@ def _port(url: httpx.URL) -> int:
 
 
 async def _connected(
-    client: httpx.AsyncClient, url: httpx.URL, addresses: Sequence[str]
+    transport: httpx.AsyncHTTPTransport, url: httpx.URL, addresses: Sequence[str]
 ) -> httpx.Response:
     """The answer's head, from the first address that takes the connection."""
     for number, address in enumerate(addresses, 1):
-        request = client.build_request(
+        request = httpx.Request(
             "GET",
             url.copy_with(host=address),
             headers={**_HEADERS, "Host": url.netloc.decode("ascii")},
-            # The certificate is checked against the name, not against the address.
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+            extensions={
+                # The certificate is checked against the name, not against the address.
+                "sni_hostname": url.raw_host.decode("ascii"),
+                "timeout": httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS).as_dict(),
+            },
         )
         try:
-            return await client.send(request, stream=True)
+            return await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             if number == len(addresses):
                 raise

@@ -100,7 +100,7 @@ def _laid_out(text: str, titles: Mapping[str, int]) -> str:
         else:
             parts.append(plain_line(line))
         goes_on = not level and len(line) >= longest * _FULL
-    return "\n".join(parts).strip()
+    return "\n".join(parts).strip("\n")
 
 
 def _key(title: str) -> str:
