@@ -112,7 +112,7 @@ class Pool:
 
     def __init__(self, engines: EngineUrls) -> None:
         self._engines = engines
-        self._waiting: list[tuple[DatabaseUrls, str]] = []
+        self._waiting: list[tuple[DatabaseUrls, str | None]] = []
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[DatabaseUrls]:
@@ -120,12 +120,12 @@ class Pool:
         try:
             yield urls
         finally:
-            if await emptied(urls.admin) == shape:
+            if shape is not None and await emptied(urls.admin) == shape:
                 self._waiting.append((urls, shape))
             else:
                 await drop(self._engines, urls.name)
 
-    async def _make(self) -> tuple[DatabaseUrls, str]:
+    async def _make(self) -> tuple[DatabaseUrls, str | None]:
         urls = await clone(self._engines, TEMPLATE)
         return urls, await emptied(urls.admin)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.api.app import create_app
 from core.creators import add_api_key
 from shared.settings import Settings
 from tests.apps import App, quick, running_app
 from tests.docs import pages
 from tests.docs.pigeon import SIGNING_SECRET, TOKEN, Pigeon, post
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -112,7 +112,7 @@ async def stage(settings: Settings, folder: Path) -> AsyncIterator[Stage]:
     pigeon = Pigeon()
     async with (
         running_app(quick(settings, extra_paths=str(folder))) as app,
-        serving(create_app(app.runtime)) as url,
+        serving(new_gateway(app.runtime)) as url,
         serving(pigeon.app) as pigeon_url,
         httpx.AsyncClient(base_url=url) as gateway,
     ):

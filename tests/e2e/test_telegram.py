@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from adapters.telegram.emulator import TelegramEmulator
-from core.api.app import create_app
 from core.bots import Turn
 from core.creators import add_creator
 from core.runtime import open_runtime
 from shared.settings import Settings
 from tests.apps import App, quick, working
 from tests.core.dialogue.test_router import probe_bot
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -67,7 +67,7 @@ async def stage(settings: Settings) -> AsyncIterator[Stage]:
     async with (
         serving(telegram, lifespan="off") as telegram_url,
         open_runtime(public) as runtime,
-        serving(create_app(runtime), port=port) as url,
+        serving(new_gateway(runtime), port=port) as url,
         working(runtime),
     ):
         runtime.bots["probe"] = probe_bot()

@@ -77,7 +77,7 @@ async def town(settings: Settings, log_file: Path) -> AsyncIterator[Town]:
         host = await stack.enter_async_context(serving(ollama.app))
         changed = quick(settings, limits=LIMITS, ollama=OllamaSettings(host=host))
         runtime = await stack.enter_async_context(open_runtime(changed))
-        base_url = await stack.enter_async_context(serving(create_app(runtime)))
+        base_url = await stack.enter_async_context(serving(new_gateway(runtime)))
         runtime.settings.public_base_url = base_url
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=30))
         await stack.enter_async_context(working(runtime))

@@ -13,7 +13,6 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.telegram.emulator import TelegramEmulator
-from core.api.app import create_app
 from core.creators import NewCreator, add_creator
 from core.credentials import rotate_credentials
 from core.runtime import Runtime, open_runtime
@@ -21,6 +20,7 @@ from shared.errors import SecretError
 from shared.settings import Settings
 from tests.apps import App, quick, working
 from tests.databases import DatabaseUrls
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -115,7 +115,7 @@ async def test_an_unreadable_channel_is_told_plainly_and_takes_new_credentials(
         await connection.execute("UPDATE app.channels SET credentials = 'v1:gone:AAAA:AAAA'")
         route = await connection.fetchval("SELECT route_key FROM app.channels")
     headers = {"Authorization": f"Bearer {creator.api_key}"}
-    transport = httpx.ASGITransport(create_app(runtime))
+    transport = httpx.ASGITransport(new_gateway(runtime))
     async with httpx.AsyncClient(transport=transport, base_url="http://cairn.test") as client:
         webhook = f"/webhooks/telegram/{route}"
         refused = await client.post(webhook, json={"update_id": 1})

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from adapters.slack.emulator import SlackEmulator
-from core.api.app import create_app
 from core.channels import Account
 from core.creators import add_creator
 from core.llm.emulator import OllamaEmulator
@@ -18,6 +17,7 @@ from core.llm.emulator.models import CHAT_MODEL
 from core.runtime import Runtime, open_runtime
 from shared.settings import OllamaSettings, Settings
 from tests.apps import App, working
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -73,7 +73,7 @@ async def at_work(runtime: Runtime) -> AsyncIterator[Workplace]:
     created = await add_creator(runtime.database, "Test school")
     app = App(runtime=runtime, creator_id=created.id)
     slack = SlackEmulator(
-        client=httpx.AsyncClient(transport=httpx.ASGITransport(create_app(runtime)))
+        client=httpx.AsyncClient(transport=httpx.ASGITransport(new_gateway(runtime)))
     )
     async with serving(slack, lifespan="off") as base_url:
         account = await app.add_channel(

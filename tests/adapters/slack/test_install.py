@@ -13,13 +13,13 @@ from adapters.slack import install_state
 from adapters.slack.emulator import SlackEmulator
 from adapters.slack.install_state import SignedStates, Used
 from core.accounts import Accounts
-from core.api.app import create_app
 from core.channels import Account
 from core.creators import add_creator
 from core.runtime import Runtime, open_runtime
 from shared.settings import Settings
 from tests.adapters.slack.accounts import account_at
 from tests.apps import App, working
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -39,7 +39,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def gateway(runtime: Runtime) -> httpx.ASGITransport:
-    return httpx.ASGITransport(create_app(runtime))
+    return httpx.ASGITransport(new_gateway(runtime))
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from adapters.sms.emulator import DEFAULT_NUMBER, SmsEmulator
-from core.api.app import create_app
 from core.bots import Bot, Turn
 from core.creators import add_creator
 from core.runtime import open_runtime
 from shared.settings import Settings, WorkerSettings
 from tests.adapters.sms.accounts import ADA, BEN, inbound, signed
 from tests.apps import App, working
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -114,7 +114,7 @@ async def stage(settings: Settings) -> AsyncIterator[Stage]:
     async with (
         serving(twilio, lifespan="off") as twilio_url,
         open_runtime(public) as runtime,
-        serving(create_app(runtime), port=port) as url,
+        serving(new_gateway(runtime), port=port) as url,
         working(runtime),
     ):
         runtime.bots["probe"] = probe_bot()

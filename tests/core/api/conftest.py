@@ -9,10 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from core.api.app import create_app
 from core.creators import NewCreator, add_creator
 from core.runtime import Runtime, open_runtime
 from shared.settings import Settings
+from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.waiting import eventually
 
@@ -43,7 +43,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 def app(runtime: Runtime) -> FastAPI:
-    return create_app(runtime)
+    return new_gateway(runtime)
 
 
 @pytest.fixture
