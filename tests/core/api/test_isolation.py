@@ -113,6 +113,6 @@ async def test_lists_show_nothing_of_another_creator(
     runtime: Runtime, bob: Tenant, ids_of_ada: dict[str, str]
 ) -> None:
     for method, path in ROUTES:
-        if method == "GET" and "{" not in path:
+        if method == "GET" and "{" not in path and not path.endswith("/events"):  # has no end
             text = (await bob.api.get(path)).text
             assert not [id_ for id_ in ids_of_ada.values() if id_ in text], path
