@@ -1,0 +1,120 @@
+"""The embedding model changes under people who ask, its worker killed at every step.
+
+`CHAOS_CHUNKS=10000 CHAOS_QUERIES=20` is the full size: so many chunks, so many questions a second.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.llm.emulator import create_ollama_emulator
+from shared.models.migrations import MigrationRecord
+from shared.settings import OllamaSettings, Settings
+from tests.chaos.moving import Asking, Library, judge
+from tests.chaos.stage import Stage
+from tests.serving import serving
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.chaos
+
+CHUNKS = int(os.environ.get("CHAOS_CHUNKS", "300"))
+QUERIES = float(os.environ.get("CHAOS_QUERIES", "20"))
+PATIENCE = 60 + CHUNKS / 20
+KILLED = -9
+STEPS = (
+    "migrate-after-prepare",
+    "migrate-mid-backfill",
+    "migrate-before-switch",
+    "migrate-after-switch",
+    "migrate-mid-drop",
+)
+OLD = "wordllama-256"
+# An approximate index may miss what it found before, or the other way round.
+APPROXIMATE = 0.98
+
+
+@pytest.fixture
+async def settings(settings: Settings) -> AsyncIterator[Settings]:
+    async with serving(create_ollama_emulator().app) as url:
+        yield settings.model_copy(update={"ollama": OllamaSettings(host=url)})
+
+
+async def latest(stage: Stage) -> MigrationRecord:
+    found = await stage.runtime.knowledge.migration.latest(stage.creator_id)
+    assert found is not None
+    return found
+
+
+async def reach(stage: Stage, state: str) -> MigrationRecord:
+    async def is_there() -> bool:
+        return (await latest(stage)).state == state
+
+    try:
+        await eventually(is_there, timeout=PATIENCE)
+    except AssertionError:
+        raise AssertionError(f"{await latest(stage)}\n{stage.started[-1].tail()}") from None
+    return await latest(stage)
+
+
+@pytest.mark.timeout(0 if CHUNKS > 1000 else 180)
+async def test_no_question_fails_while_the_model_is_changed_and_workers_are_killed(
+    stage: Stage, chance: random.Random
+) -> None:
+    library = Library(stage=stage, chance=chance)
+    await library.fill(CHUNKS)
+    asking = Asking(stage=stage, questions=library.questions(), per_second=QUERIES)
+    before = await asking.round()
+    started = time.monotonic()
+    async with asking.going_on():
+        begun = await stage.runtime.knowledge.migration.start(
+            stage.creator_id, "ollama:nomic-embed-text", soak_seconds=1
+        )
+        late = []
+        for step in STEPS:
+            dying = await stage.start_worker(f"{step}:kill")
+            assert await dying.ended(PATIENCE) == KILLED, step
+            late.append(await library.add(stage.runtime.knowledge, 3))
+        await stage.runtime.knowledge.delete_document(stage.creator_id, late[0])
+        worker = await stage.start_worker()
+        done = await reach(stage, "done")
+    seconds = time.monotonic() - started
+    after = await asking.round()
+    told = await judge(library, asking, before, after)
+    print(f"{CHUNKS} chunks in {seconds:.0f} s with {len(STEPS)} kills; {told}")  # noqa: T201
+    print(f"verified: {done.verification}")  # noqa: T201
+    assert worker.is_running
+    assert not asking.failures, asking.failures[:3]
+    assert (told.by_words_alone, told.mixed) == (0, 0)
+    assert told.found >= told.least * APPROXIMATE
+    assert set(told.spaces) == {OLD, begun.to_space}
+    await nothing_is_left_of(OLD, stage, begun.to_space)
+
+
+async def nothing_is_left_of(old: str, stage: Stage, new: str) -> None:
+    """Chroma and the ledger hold each chunk once, in the new space alone."""
+    rows = await stage.fetch("SELECT id FROM app.knowledge_chunks")
+    vectors = stage.runtime.vectors
+    assert await vectors.ids(stage.creator_id, old) == set()
+    assert await vectors.ids(stage.creator_id, new) == {row["id"] for row in rows}
+    ledger = await stage.fetch("SELECT DISTINCT space, state FROM app.chunk_embeddings")
+    assert [tuple(row) for row in ledger] == [(new, "stored")]
+
+
+async def test_a_stopped_worker_hands_its_migration_to_the_next(
+    stage: Stage, chance: random.Random
+) -> None:
+    library = Library(stage=stage, chance=chance)
+    await library.fill(100)
+    stopping = await stage.start_worker("migrate-mid-backfill:hang")
+    await stage.runtime.knowledge.migration.start(
+        stage.creator_id, "ollama:nomic-embed-text", batch_size=20, soak_seconds=0
+    )
+    await reach(stage, "backfilling")
+    stopping.signal(signal.SIGTERM)
+    assert await stopping.ended() == 0
+    await stage.start_worker()
+    await reach(stage, "done")
