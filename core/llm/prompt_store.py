@@ -139,12 +139,17 @@ class PromptStore:
         percent: int = 100,
         locale: str = "",
         actor: str,
+        is_forced: bool = False,
     ) -> PromptLabel:
-        """Let a label point at a version. Raises NotFound, InvalidInput, or what the gate does."""
+        """Let a label point at a version. Raises NotFound, InvalidInput, or what the gate does.
+
+        `is_forced` asks no gate, and is noted in the audit log.
+        """
         spec_of(template_id)
         locale = check_locale(locale)
         _check_label(label, percent)
-        await self._ask_gate(creator_id, template_id, label, version, locale)
+        if not is_forced:
+            await self._ask_gate(creator_id, template_id, label, version, locale)
         async with self.database.transaction(creator_id) as db:
             await rows.lock(db, creator_id)
             await _require(db, creator_id, template_id, locale, version)
@@ -152,7 +157,14 @@ class PromptStore:
                 db, creator_id, template_id, locale, label, version, percent=percent
             )
             await _note(
-                db, creator_id, actor, "prompt.labelled", pointed, label=label, percent=percent
+                db,
+                creator_id,
+                actor,
+                "prompt.labelled",
+                pointed,
+                label=label,
+                percent=percent,
+                forced=is_forced,
             )
         self._forget(creator_id)
         return pointed
@@ -228,15 +240,16 @@ class PromptStore:
     async def _ask_gate(
         self, creator_id: UUID, template_id: str, label: str, version: int, locale: str
     ) -> None:
-        """Not inside a transaction: a gate may take its time."""
+        """What is met now has to be beaten, whosever it is. Not inside a transaction: it may take
+        its time."""
         if self.gate is None or label != PRODUCTION:
             return
-        async with self.database.transaction(creator_id) as db:
-            labels = await rows.labels(db, creator_id, template_id, [locale])
-        now = next((found.version for found in labels if found.label == PRODUCTION), None)
-        if now != version:
-            against = None if now is None else subject(template_id, locale, now)
-            await self.gate.check(creator_id, subject(template_id, locale, version), against)
+        met = (await self._read(creator_id, template_id, locale)).production.reference
+        if creator_id == HOUSE:
+            met = met.removeprefix("shared/")  # to the house it is its own
+        wanted = subject(template_id, locale, version)
+        if wanted != f"prompt {met}":
+            await self.gate.check(creator_id, wanted, f"prompt {met}")
 
     def _forget(self, creator_id: UUID) -> None:
         self.cache.forget(None if creator_id == HOUSE else creator_id)

@@ -279,9 +279,9 @@ async def test_the_gate_is_asked_before_production_only(
     await publish(store, creator, "c", "de")
     assert await reference(store, creator) == "answer@1"
     assert gate.asked == [
-        ("prompt answer@1", None),
+        ("prompt answer@1", f"prompt {BUILT_IN}"),
         ("prompt answer@2", "prompt answer@1"),
-        ("prompt answer.de@1", None),
+        ("prompt answer.de@1", "prompt answer@1"),
     ]
 
 
