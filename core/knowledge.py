@@ -14,7 +14,7 @@ from core.rag.fusion import Weights
 from core.rag.gate import Calibrations
 from core.rag.ingest import Ingestion
 from core.rag.intake import Document, Intake, Quota
-from core.rag.migrate import EmbeddingMigration, Resolve
+from core.rag.migrate import EmbeddingMigration
 from core.rag.pickup import Pickup
 from core.rag.reading.reader import DocumentReader
 from core.rag.reindex import Reindexer
@@ -22,6 +22,7 @@ from core.rag.rerank import Reranker
 from core.rag.retrieve import Retriever
 from core.rag.spaces import Embedders, Spaces
 from core.rag.steps import Steps
+from core.rag.targets import Resolve, Targets
 from core.rag.vectors import VectorStore, VectorsUnavailable
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
@@ -105,15 +106,15 @@ class Knowledge:
         self._database = database
         spaces = Spaces(database, embedders)
         self._backfill = Backfill(database, vectors, spaces)
-        self._intake = Intake(database, quota or Quota())
-        pickup = Pickup(database, reader or DocumentReader(), fetcher or Fetcher(), self._intake)
+        fetcher = fetcher or Fetcher()
+        self._intake = Intake(database, fetcher, quota or Quota())
+        pickup = Pickup(database, reader or DocumentReader(), fetcher, self._intake)
         self._ingestion = Ingestion(database, spaces, self._backfill, pickup)
         self.migration = EmbeddingMigration(
             database,
-            spaces,
+            Targets(spaces, resolve),
             Steps(database, vectors, spaces, self._backfill),
             lease_seconds=lease_seconds,
-            resolve=resolve,
         )
         self._reindexer = Reindexer(database, vectors, spaces, self._backfill, self.migration)
         self._retriever = Retriever(database, vectors, spaces, calibrations, reranker)

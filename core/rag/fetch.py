@@ -69,15 +69,6 @@ class OpenInternet:
         return [str(entry[4][0]) for entry in found]
 
 
-def check_url(url: str) -> str:
-    """The address as it will be asked for. Raises InvalidInput with the code `bad_url` or
-    `url_not_public`; what a name leads to is seen only when it is fetched."""
-    parsed = _parsed(url)
-    if not OpenInternet().allows(parsed.host, _port(parsed)):
-        raise _not_public()
-    return str(parsed)
-
-
 class Fetcher:
     def __init__(
         self,
@@ -89,6 +80,14 @@ class Fetcher:
         self._guard = guard or OpenInternet()
         self._seconds = seconds
         self._tls = tls
+
+    def check(self, url: str) -> str:
+        """The address as it will be asked for. Raises InvalidInput with the code `bad_url` or
+        `url_not_public`; what a name leads to is seen only when it is fetched."""
+        parsed = _parsed(url)
+        if not self._guard.allows(parsed.host, _port(parsed)):
+            raise _not_public()
+        return str(parsed)
 
     async def fetch(self, url: str) -> Fetched:
         """Raises InvalidInput with the code `bad_url`, `url_not_public`, `url_unreachable`,

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from core.rag.fetch import check_url
+from core.rag.fetch import Fetcher
 from core.rag.read import Content, take_file, take_text
 from core.rag.reading.result import HTML
 from shared.database import DatabaseManager, PgConnection
@@ -40,8 +40,9 @@ class Quota:
 
 
 class Intake:
-    def __init__(self, database: DatabaseManager, quota: Quota) -> None:
+    def __init__(self, database: DatabaseManager, fetcher: Fetcher, quota: Quota) -> None:
         self._database = database
+        self._fetcher = fetcher
         self._quota = quota
 
     async def add(
@@ -76,7 +77,7 @@ class Intake:
     async def add_url(self, creator_id: UUID, url: str, title: str = "") -> Document:
         """Accept an address to fetch, or to fetch again. Raises KnowledgeQuota, or InvalidInput
         with the code `url_not_public` or `bad_url`."""
-        address = check_url(url)
+        address = self._fetcher.check(url)
         async with self._database.transaction(creator_id) as db:
             known = await knowledge.find_by_source(db, creator_id, "url", address)
             if known is not None:

@@ -11,6 +11,7 @@ from core.rag.read import clean, media_type_of
 from core.rag.reading.reader import DocumentReader
 from core.rag.reading.result import PLAIN, Reading
 from shared.database import DatabaseManager
+from shared.failpoints import failpoint
 from shared.models import knowledge, sources
 from shared.models.sources import NewReading, Unread
 from shared.utils.text import clean_text
@@ -54,6 +55,7 @@ class Pickup:
             return
         reading = await self._reader.read(material.data, material.filename, material.encoding)
         new = await asyncio.to_thread(_stored_form, reading, material, version)
+        await failpoint("mid-ingest")
         await self._store(creator_id, unread, new)
 
     async def _material(self, creator_id: UUID, unread: Unread) -> _Material | None:

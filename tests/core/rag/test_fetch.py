@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from core.rag.fetch import Fetcher, OpenInternet, check_url
+from core.rag.fetch import Fetcher, OpenInternet
 from shared.errors import InvalidInput
 from shared.utils.addresses import IPAddress
 
@@ -60,7 +60,7 @@ PRIVATE = [
 @pytest.mark.parametrize("url", PRIVATE)
 async def test_a_private_address_is_refused_however_it_is_written(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        check_url(url)
+        Fetcher().check(url)
     assert caught.value.detail_code == "url_not_public"
     with pytest.raises(InvalidInput) as caught:
         await Fetcher().fetch(url)
@@ -86,7 +86,7 @@ async def test_a_private_address_is_refused_however_it_is_written(url: str) -> N
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        check_url(url)
+        Fetcher().check(url)
     assert caught.value.detail_code == "bad_url"
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     ],
 )
 def test_a_public_address_is_written_in_one_way(url: str, expected: str) -> None:
-    assert check_url(url) == expected
+    assert Fetcher().check(url) == expected
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Hostile files end in a typed error of a child that is gone, within its time and memory."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -36,7 +36,7 @@ def _command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip bomb": (lambda: files.archive({"word/document.xml": bytes(60 * MEGABYTE)}), "too_complex"),
     "bomb beside": (lambda: files.archive({
         "word/document.xml": "<x/>", "word/media/a.png": bytes(60 * MEGABYTE)}), "too_complex"),
