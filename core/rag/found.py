@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from core.rag import lexical
@@ -34,6 +35,11 @@ class Found:
     bm25_by_term: Mapping[str, float] = field(default_factory=dict)
     context: str = ""
     rerank: float | None = None
+
+
+def worth_reading(fused: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The best by both, and the first of either, which the verdict looks at too."""
+    return [one for place, one in enumerate(fused) if place < limit or _is_first(one)]
 
 
 def best(
@@ -74,9 +80,7 @@ def evidence(
 
 def _found(passage: PassageText, candidate: Candidate, match: LexicalMatch) -> Found:
     chunk = passage.chunk
-    frequencies, length = weighted_terms(
-        chunk.text, heading=chunk.heading, title=own_title(chunk.title, chunk.heading)
-    )
+    frequencies, length = _indexed(chunk.text, chunk.heading, chunk.title)
     return Found(
         chunk=chunk,
         candidate=candidate,
@@ -84,6 +88,12 @@ def _found(passage: PassageText, candidate: Candidate, match: LexicalMatch) -> F
         bm25_by_term=lexical.shares(match, frequencies, length),
         context=_context(passage, match.idf_by_term),
     )
+
+
+@lru_cache(maxsize=1024)
+def _indexed(text: str, heading: str, title: str) -> tuple[Mapping[str, float], int]:
+    """The terms of a passage as they were indexed; the same few passages are found again."""
+    return weighted_terms(text, heading=heading, title=own_title(title, heading))
 
 
 def _context(passage: PassageText, asked: Collection[str]) -> str:
@@ -112,6 +122,11 @@ def _are_neighbours(one: ChunkText, other: ChunkText) -> bool:
         and one.heading == other.heading
         and abs(one.ordinal - other.ordinal) == 1
     )
+
+
+def _is_first(candidate: Candidate) -> bool:
+    ranks = (candidate.vector_rank, candidate.lexical_rank)
+    return any(rank is not None and rank <= AGREEING_RANKS for rank in ranks)
 
 
 def _is_in_both(candidate: Candidate) -> bool:

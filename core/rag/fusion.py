@@ -1,4 +1,9 @@
-"""Weighted reciprocal rank fusion: two rankings of the same passages become one."""
+"""Two rankings of the same passages become one: by their scores, or by their ranks alone.
+
+By scores a passage that leads clearly counts for more than one that leads by a hair. Each ranking's
+scores are brought to 0..1 within what it found: the vectors' from the last hit to the first, for
+no similarity is "none" in every space; BM25's from zero, which means no word in common.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +14,11 @@ from core.rag.vectors import VectorHit
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How much each ranking counts; `k` flattens the difference between neighbouring ranks."""
+    """How much each ranking counts.
+
+    `k` 0 fuses by scores; more than 0 is reciprocal rank fusion, where a larger one flattens the
+    difference between neighbouring ranks.
+    """
 
     vector: float
     lexical: float
@@ -35,20 +44,21 @@ def fuse(
     vector: Sequence[VectorHit],
     lexical: Sequence[tuple[UUID, float]],
     weights: Weights,
-    *,
-    limit: int | None = None,
 ) -> list[Candidate]:
     """The chunks of either ranking, best first. First in both would score 1."""
     near = {hit.chunk_id: (rank, hit.similarity) for rank, hit in enumerate(vector, start=1)}
     worded = {found: (rank, bm25) for rank, (found, bm25) in enumerate(lexical, start=1)}
-    best = (weights.vector + weights.lexical) / (weights.k + 1)
-    scores = []
-    for chunk_id in near | worded:
-        score = _share(weights.vector, weights.k, near.get(chunk_id, _NOWHERE)[0])
-        score += _share(weights.lexical, weights.k, worded.get(chunk_id, _NOWHERE)[0])
-        scores.append((-score / best, chunk_id))
+    by_meaning = _shares([hit.similarity for hit in vector], weights.k, is_from_zero=False)
+    by_words = _shares([bm25 for _, bm25 in lexical], weights.k, is_from_zero=True)
+    total = weights.vector + weights.lexical
+    fused = dict.fromkeys(near | worded, 0.0)
+    for hit, share in zip(vector, by_meaning, strict=True):
+        fused[hit.chunk_id] += weights.vector / total * share
+    for (chunk_id, _), share in zip(lexical, by_words, strict=True):
+        fused[chunk_id] += weights.lexical / total * share
+    scores = [(-score, chunk_id) for chunk_id, score in fused.items()]
     candidates = []
-    for negative, chunk_id in sorted(scores)[:limit]:
+    for negative, chunk_id in sorted(scores):
         vector_rank, similarity = near.get(chunk_id, _NOWHERE)
         lexical_rank, bm25 = worded.get(chunk_id, _NOWHERE)
         candidates.append(
@@ -64,5 +74,12 @@ def fuse(
     return candidates
 
 
-def _share(weight: float, k: int, rank: int | None) -> float:
-    return weight / (k + rank) if rank else 0.0
+def _shares(scores: Sequence[float], k: int, *, is_from_zero: bool) -> list[float]:
+    """What each hit of a ranking, best first, is worth: the best 1, none below 0."""
+    if k > 0:
+        return [(k + 1) / (k + rank) for rank in range(1, len(scores) + 1)]
+    if not scores:
+        return []
+    low = 0.0 if is_from_zero else scores[-1]
+    spread = scores[0] - low
+    return [(score - low) / spread if spread > 0 else 1.0 for score in scores]

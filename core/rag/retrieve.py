@@ -82,7 +82,8 @@ class Retriever:
         match, nearest = await self._both(creator_id, query)
         space = nearest.space if nearest.hits else None
         calibration = await self._calibrations.of(creator_id, space)
-        candidates = fuse(nearest.hits, match.hits, calibration.weights, limit=k + SPARE)
+        fused = fuse(nearest.hits, match.hits, calibration.weights)
+        candidates = found.worth_reading(fused, k + SPARE)
         texts = await self._read(creator_id, [one.chunk_id for one in candidates])
         # An id of another creator, or of a chunk that is gone, has no text here.
         readable = [one for one in candidates if one.chunk_id in texts]
@@ -105,8 +106,9 @@ class Retriever:
         """The words and, at the same time, the vectors of the space that is active."""
         started = time.monotonic()
         guess = self._last_space.get(creator_id)
-        match, nearest = await asyncio.gather(
-            self._by_words(creator_id, query), self._by_meaning(creator_id, guess, query)
+        # The vectors take longer, so they go first.
+        nearest, match = await asyncio.gather(
+            self._by_meaning(creator_id, guess, query), self._by_words(creator_id, query)
         )
         if match.space != guess:
             self._remember(creator_id, match.space)

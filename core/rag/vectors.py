@@ -24,6 +24,8 @@ from chromadb.config import Settings as ChromaClientSettings
 from chromadb.errors import ChromaError, NotFoundError
 
 from core.llm.breaker import BreakerOpen, CircuitBreaker
+from core.rag import nearest
+from core.rag.nearest import CollectionGone, NearestQuery, QueryRefused
 from shared.errors import AppError, Unavailable
 from shared.settings import ChromaSettings
 
@@ -33,7 +35,7 @@ Embeddings = Sequence[Sequence[float]]
 # keep a call well below the timeout.
 BATCH = 1000
 TENANT_KEY = "creator_id"
-OUTAGES = (httpx.TransportError, TimeoutError, OSError)
+OUTAGES = (httpx.TransportError, TimeoutError, OSError, *nearest.OUTAGES)
 # A person waits for a search, so it gives up on Chroma sooner than the general timeout.
 QUERY_SECONDS = 1.5
 # Writing takes longer than a search: Chroma puts each record into its log on disk.
@@ -92,6 +94,7 @@ class ChromaVectors:
         if settings.url is None:
             raise Unavailable("no Chroma server configured")
         self._url = urlsplit(settings.url)
+        self._nearest = NearestQuery(settings.url)
         self._query_seconds = min(settings.timeout_seconds, QUERY_SECONDS)
         self._write_seconds = settings.timeout_seconds * WRITE_TIMEOUTS
         self._buckets = settings.buckets
@@ -119,14 +122,13 @@ class ChromaVectors:
     ) -> list[VectorHit]:
         """The nearest vectors of the creator, best first."""
         async with self._call(creator_id, space, self._query_seconds) as collection:
-            found = await collection.query(
-                query_embeddings=np.asarray([vector], dtype=np.float32),
-                n_results=limit,
+            ids, distances = await self._nearest.ask(
+                (collection.tenant, collection.database, collection.id),
+                vector,
                 where={TENANT_KEY: str(creator_id)},
-                include=["distances"],
+                limit=limit,
             )
-        distances = found["distances"] or [[]]
-        return list(_hits(found["ids"][0], distances[0]))
+        return list(_hits(ids, distances))
 
     async def delete(self, creator_id: UUID, space: str, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), BATCH):
@@ -175,6 +177,7 @@ class ChromaVectors:
     async def close(self) -> None:
         self._collections.clear()
         self._client = None
+        await self._nearest.close()
 
     async def _some_ids(self, creator_id: UUID, space: str, *, offset: int) -> list[UUID]:
         async with self._call(creator_id, space, self._write_seconds) as collection:
@@ -200,11 +203,11 @@ class ChromaVectors:
             self._client = None
             self._collections.clear()
             raise VectorsUnavailable from error
-        except NotFoundError as error:
+        except (NotFoundError, CollectionGone) as error:
             # The collection was dropped behind our back: the next call makes it again.
             self._collections.pop(name, None)
             raise VectorsUnavailable("the collection is gone") from error
-        except (ChromaError, httpx.HTTPStatusError, ValueError) as error:
+        except (ChromaError, QueryRefused, httpx.HTTPStatusError, ValueError) as error:
             raise VectorStoreError(type(error).__name__) from error
 
     async def _collection(self, name: str) -> AsyncCollection:

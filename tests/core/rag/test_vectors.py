@@ -54,6 +54,7 @@ async def test_creators_of_one_bucket_do_not_see_each_other(engines: EmbeddedEng
     await store.delete(eve, space, [chunk_id])
     await store.delete_all(eve, space)
     assert await store.ids(ada, space) == {chunk_id}
+    await store.close()
 
 
 async def test_more_than_a_batch_is_stored_listed_and_deleted(
@@ -129,6 +130,7 @@ async def test_a_refused_connection_is_an_outage_and_opens_the_breaker(
         with pytest.raises(VectorsUnavailable):
             await store.query(creator_id, SPACE, [1.0, 0.0, 0.0], 5)
     assert breaker.state == "open"
+    await store.close()
 
 
 def test_names_of_collections_are_ones_chroma_accepts() -> None:
