@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ class Exchange:
     token_seconds: float
     fault: Fault | None
     scripted: str | None
+    captured: Callable[[str], str] | None
     tool_call: Json | None
 
     @property
@@ -61,7 +62,7 @@ async def respond(exchange: Exchange, wire: Wire) -> None:
     """Stream the answer, or send it whole when the request says `stream: false`."""
     began = time.monotonic()
     prompt = prompt_tokens(exchange.messages, exchange.num_ctx)
-    text = exchange.scripted or brain.answer("".join(prompt), form=exchange.form)
+    text = exchange.scripted or _thought(exchange, "".join(prompt))
     room = exchange.num_predict if exchange.num_predict > 0 else exchange.num_ctx
     words = [] if exchange.kind == "empty" or exchange.tool_call else brain.tokenize(text)
     final = _final(exchange, len(prompt), words[:room], len(words) > room, began)
@@ -74,6 +75,12 @@ async def respond(exchange: Exchange, wire: Wire) -> None:
         await wire.line(final)
     if exchange.kind != "cut":  # without an end of the body the server breaks the connection
         await wire.end()
+
+
+def _thought(exchange: Exchange, prompt: str) -> str:
+    if exchange.captured is not None:
+        return exchange.captured(prompt)
+    return brain.answer(prompt, form=exchange.form)
 
 
 async def _stream(exchange: Exchange, words: list[str], wire: Wire) -> bool:

@@ -1,7 +1,7 @@
 """The emulated host as its user sees it: orders before, questions after."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Script:
         self.refused_texts: set[str] = set()
         self.replies: deque[str] = deque()
         self.tool_calls: deque[Json] = deque()
+        self.captured: Callable[[str], str] | None = None
 
     # What a test orders
 
@@ -74,6 +75,10 @@ class Script:
     def say_next(self, text: str) -> None:
         """The next chat is answered with exactly this."""
         self.replies.append(text)
+
+    def capture(self, speak: Callable[[str], str]) -> None:
+        """From now on the chat model is somebody else's: it says what `speak` makes of a prompt."""
+        self.captured = speak
 
     def call_tool_next(self, name: str, arguments: Json) -> None:
         self.tool_calls.append({"name": name, "arguments": arguments})

@@ -120,6 +120,7 @@ class OllamaEmulator(Script):
                 token_seconds=self.token_seconds,
                 fault=fault,
                 scripted=self.replies.popleft() if self.replies else None,
+                captured=self.captured,
                 tool_call=self._tool_call(body),
             )
             await chat.respond(exchange, wire)
