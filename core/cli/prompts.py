@@ -133,6 +133,9 @@ def promote(
     creator: Creator = DEMO_CREATOR,
     shared: Shared = False,
     locale: Locale = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when it was measured as worse, or not at all.")
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put a version to work. One that was measured as worse than the present one is refused."""
@@ -140,7 +143,14 @@ def promote(
     async def run() -> PromptLabel:
         async with _prompts(data_dir, creator, shared) as (prompts, owner):
             return await prompts.set_label(
-                owner, template_id, label, version, percent=percent, locale=locale, actor=ACTOR
+                owner,
+                template_id,
+                label,
+                version,
+                percent=percent,
+                locale=locale,
+                actor=ACTOR,
+                is_forced=force,
             )
 
     _tell(asyncio.run(run()))
