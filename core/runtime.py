@@ -29,6 +29,7 @@ from core.outbox import Outbox
 from core.pace import Pace
 from core.rag.calibration import StoredCalibrations
 from core.rag.intake import Quota
+from core.rag.targets import by_registry
 from core.rag.vectors import ChromaVectors
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
@@ -140,6 +141,7 @@ class _Opened:
             self.models.embedders,
             calibrations=StoredCalibrations(self.database),
             lease_seconds=self.settings.worker.lease_seconds,
+            resolve=by_registry(self.models.registry),
             quota=Quota(
                 documents=self.settings.limits.knowledge_documents,
                 size_bytes=self.settings.limits.knowledge_bytes,

@@ -37,7 +37,8 @@ _FORGOTTEN: dict[LeaseKind, str] = {kind: _forgotten(kind) for kind in COLUMNS}
 # A document is hinted by its own job; one that is still unfinished after this long lost it.
 _UNFINISHED = """
 SELECT creator_id, id FROM app.knowledge_documents
-WHERE status IN ('pending', 'reading', 'indexing') AND updated_at < now() - make_interval(secs => $1)
+WHERE status IN ('pending', 'reading', 'indexing')
+  AND updated_at < now() - make_interval(secs => $1)
 ORDER BY updated_at LIMIT $2
 """
 

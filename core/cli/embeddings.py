@@ -158,7 +158,7 @@ async def _act(
             worker = None if has_workers else Worker(runtime)
             record = await _follow(runtime, creator_id, record, worker)
         typer.echo(_told(record))
-        if record.error_code and not _is_going(record):
+        if follow and record.error_code:
             raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +17,8 @@ import structlog
 from core import audit
 from core.jobs import enqueue
 from core.rag.moving import MigrationTaken, Move, held
-from core.rag.spaces import Spaces
 from core.rag.steps import Steps
+from core.rag.targets import Target, Targets
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError, Conflict, InvalidInput, NotFound
 from shared.models import embeddings, migrations
@@ -37,9 +37,6 @@ RELEASE_SECONDS = 3.0
 BEFORE_DROPPING: tuple[MigrationState, ...] = ("preparing", "backfilling", "verifying", "soaking")
 SYSTEM = "system"
 
-# Turns `passages@2` into a model path; raises an AppError for what it doesn't know.
-Resolve = Callable[[UUID, str], Awaitable[str]]
-
 
 class MigrationOpen(Conflict):
     """Another migration of this creator is not finished yet."""
@@ -53,29 +50,21 @@ class WrongState(Conflict):
     code = "migration_state"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    space: str
-    model_path: str
-
-
 class EmbeddingMigration:
     """One open migration a creator at most. `advance` is the body of the job."""
 
     def __init__(
         self,
         database: DatabaseManager,
-        spaces: Spaces,
+        targets: Targets,
         steps: Steps,
         *,
         lease_seconds: float = 10.0,
-        resolve: Resolve | None = None,
     ) -> None:
         self._database = database
-        self._spaces = spaces
+        self._targets = targets
         self._steps = steps
         self._lease_seconds = lease_seconds
-        self._resolve = resolve
 
     # --- start and follow
 
@@ -87,10 +76,10 @@ class EmbeddingMigration:
         Raises ModelUnavailable or VectorsUnavailable when it has to be called again later, and
         Conflict when it was paused, aborted, or its verification failed.
         """
-        target = await self._target(creator_id, new_model)
+        target = await self._targets.find(creator_id, new_model)
         record = await self._open_to(creator_id, target)
         if record is None:
-            source = await self._target(creator_id, old_model)
+            source = await self._targets.find(creator_id, old_model)
             record = await self._insert(
                 creator_id, target, batch_size=batch_size, soak_seconds=0, source=source.space
             )
@@ -115,10 +104,10 @@ class EmbeddingMigration:
     ) -> MigrationRecord:
         """Begin to move a creator's index; a worker does it.
 
-        `to` is a space, `embedded:NAME`, `ollama:TAG`, or a registry's `name@version`. Raises
-        MigrationOpen, InvalidInput (`same_space`, `no_index`, `unknown_model`), ModelError.
+        What `to` may be see Targets. Raises MigrationOpen, InvalidInput (`same_space`, `no_index`,
+        `unknown_model`) and ModelError.
         """
-        target = await self._target(creator_id, to)
+        target = await self._targets.find(creator_id, to)
         return await self._insert(
             creator_id, target, batch_size=batch_size, soak_seconds=soak_seconds, actor=actor
         )
@@ -280,18 +269,6 @@ class EmbeddingMigration:
                         await enqueue(db, "migrate", move.creator_id, record.id)
 
     # --- helpers
-
-    async def _target(self, creator_id: UUID, to: str) -> Target:
-        named = await self._spaces.embedder(to)
-        if named is not None:
-            return Target(space=to, model_path="")
-        path = to
-        if not to.startswith(("embedded:", "ollama:")):
-            if self._resolve is None:
-                raise InvalidInput(f"there is no embedding model {to!r}", code="unknown_model")
-            path = await self._resolve(creator_id, to)
-        embedder = await self._spaces.open(path)
-        return Target(space=embedder.space.name, model_path=path)
 
     async def _open_to(self, creator_id: UUID, target: Target) -> MigrationRecord | None:
         found = await self.latest(creator_id)

@@ -85,9 +85,7 @@ class Steps:
             await embeddings.set_state(db, creator_id, name, "building")
             await embeddings.expect_all(db, creator_id, name)
             counted = await ledger.count_stored(db, creator_id, name)
-            await move.write(
-                db, state="backfilling", total=counted.expected, done=counted.stored
-            )
+            await move.write(db, state="backfilling", total=counted.expected, done=counted.stored)
         await failpoint("migrate-after-prepare")
         return 0
 
@@ -199,9 +197,9 @@ class Steps:
             await move.write(db, state="dropping", **_NO_ERROR)
         return 0
 
-    async def _drop(self, move: Move) -> float | None:
+    async def _drop(self, move: Move) -> None:
         await self._remove(move, move.record.from_space)
-        return await self._end(move, "done")
+        await self._end(move, "done")
 
     async def _undo(self, move: Move) -> float | None:
         """The way back from any state: reads went to the old space when it was asked for."""
@@ -210,7 +208,8 @@ class Steps:
             if passed < SETTLED_SECONDS:
                 return SETTLED_SECONDS - passed
         await self._remove(move, move.record.to_space)
-        return await self._end(move, "aborted")
+        await self._end(move, "aborted")
+        return None
 
     async def _remove(self, move: Move, space: str) -> None:
         """Forget a creator's vectors in a space. Nothing expects a vector in it any more."""

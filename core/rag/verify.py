@@ -1,6 +1,7 @@
 """Whether a space that was filled may be read from: counts, a spot check, recall old against new.
 
-Recall is measured on a sample of the creator's own chunks: each must find itself.
+Recall is measured on a sample of the creator's own chunks: each must find itself. Where golden sets
+were asked in both spaces (`cairn eval retrieval`), their scores are compared as well.
 """
 
 import math
@@ -15,8 +16,9 @@ from core.rag.spaces import Spaces
 from core.rag.vectors import VectorStore, VectorStoreError, VectorsUnavailable
 from shared.database import DatabaseManager
 from shared.errors import ModelError, ModelUnavailable
-from shared.models import embeddings, ledger
+from shared.models import embeddings, evaluations, ledger
 from shared.models.embeddings import PendingChunk
+from shared.models.evaluations import EvaluationRecord
 
 SHARE = 100  # one chunk in so many is checked
 LEAST, MOST = 20, 200
@@ -26,6 +28,15 @@ FOUND_AMONG = 10
 # A sample says a recall to about this much.
 TOLERANCE = 0.05
 MIN_RECALL = 0.8  # where the old space cannot be asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What a golden set scored in both spaces."""
+
+    dataset: str
+    old: float
+    new: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +56,7 @@ class Figures:
     min_cosine: float
     recall_old: float | None
     recall_new: float
+    golden: Sequence[Scores] = ()
 
     @property
     def faults(self) -> list[str]:
@@ -56,6 +68,11 @@ class Figures:
         least = MIN_RECALL if self.recall_old is None else self.recall_old - TOLERANCE
         if self.sampled and self.recall_new < least:
             found.append(f"recall {self.recall_new:.3f} is below {least:.3f}")
+        found += [
+            f"{one.dataset} scores {one.new:.3f}, the old space {one.old:.3f}"
+            for one in self.golden
+            if one.new < one.old
+        ]
         return found
 
     def shown(self) -> dict[str, Any]:
@@ -98,7 +115,19 @@ class Verification:
             min_cosine=await self._min_cosine(creator_id, new, sample),
             recall_old=await self._recall_or_none(creator_id, old, sample),
             recall_new=await self._recall(creator_id, new, sample),
+            golden=await self._golden(creator_id, old, new),
         )
+
+    async def _golden(self, creator_id: UUID, old: str, new: str) -> list[Scores]:
+        async with self._database.transaction(creator_id) as db:
+            before = await evaluations.newest(db, creator_id, f"space {old}")
+            after = await evaluations.newest(db, creator_id, f"space {new}")
+        score_by_set = {one.dataset_hash: one for one in before if one.kind == "retrieval"}
+        return [
+            Scores(dataset=one.dataset, old=_score(known), new=_score(one))
+            for one in after
+            if one.kind == "retrieval" and (known := score_by_set.get(one.dataset_hash))
+        ]
 
     async def _remove_strays(self, creator_id: UUID, space: str) -> int:
         held = await self._vectors.ids(creator_id, space)
@@ -143,6 +172,10 @@ class Verification:
         if found is None:
             raise ModelUnavailable(f"the embedder of {space} is away")
         return found
+
+
+def _score(record: EvaluationRecord) -> float:
+    return float(record.figures.get("score", 0.0))
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:

@@ -93,7 +93,7 @@ async def insert(
 
 async def get(db: PgConnection, creator_id: UUID, migration_id: UUID) -> MigrationRecord | None:
     row = await db.fetchrow(
-        f"SELECT {_COLUMNS} {_OF} AND id = $2",  # noqa: S608 - our own column names
+        f"SELECT {_COLUMNS} {_OF} AND id = $2",
         creator_id,
         migration_id,
     )
@@ -103,7 +103,7 @@ async def get(db: PgConnection, creator_id: UUID, migration_id: UUID) -> Migrati
 async def lock(db: PgConnection, creator_id: UUID, migration_id: UUID) -> MigrationRecord | None:
     """The row, nobody else's until the transaction ends."""
     row = await db.fetchrow(
-        f"SELECT {_COLUMNS} {_OF} AND id = $2 FOR UPDATE",  # noqa: S608 - our own column names
+        f"SELECT {_COLUMNS} {_OF} AND id = $2 FOR UPDATE",
         creator_id,
         migration_id,
     )
@@ -121,7 +121,7 @@ async def list_migrations(
 ) -> list[MigrationRecord]:
     """Newest first; `after` is the last id of the page before."""
     rows = await db.fetch(
-        f"SELECT {_COLUMNS} {_OF}"  # noqa: S608 - our own column names
+        f"SELECT {_COLUMNS} {_OF}"
         " AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         creator_id,
         after,

@@ -1,4 +1,4 @@
-"""An index that is asked all the while its embedding model is changed, and what the answers told."""
+"""An index that is asked all the while its embedding model is changed, and what came of it."""
 
 import asyncio
 import math
@@ -98,8 +98,7 @@ class Answer:
         near = [
             passage
             for passage in result.passages
-            if isinstance(passage.explain["vector_rank"], int)
-            and passage.explain["vector_rank"] <= AMONG
+            if 0 < _number(passage.explain["vector_rank"]) <= AMONG
         ]
         heading = f"Exercise {question.exercise}"
         return cls(
@@ -108,8 +107,12 @@ class Answer:
             degraded=result.degraded,
             is_found=any(passage.heading.endswith(heading) for passage in near),
             seconds=seconds,
-            passages=[(p.chunk_id, float(p.explain["similarity"] or 0.0)) for p in near],
+            passages=[(p.chunk_id, _number(p.explain["similarity"])) for p in near],
         )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 @dataclass(kw_only=True)

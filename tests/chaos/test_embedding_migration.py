@@ -24,7 +24,7 @@ pytestmark = pytest.mark.chaos
 CHUNKS = int(os.environ.get("CHAOS_CHUNKS", "300"))
 QUERIES = float(os.environ.get("CHAOS_QUERIES", "20"))
 PATIENCE = 60 + CHUNKS / 20
-KILLED = -9
+KILLED, INTERRUPTED = -9, 130
 STEPS = (
     "migrate-after-prepare",
     "migrate-mid-backfill",
@@ -104,16 +104,27 @@ async def nothing_is_left_of(old: str, stage: Stage, new: str) -> None:
     assert [tuple(row) for row in ledger] == [(new, "stored")]
 
 
-async def test_a_stopped_worker_hands_its_migration_to_the_next(
+async def test_a_stopped_worker_hands_its_migration_to_the_next_and_ctrl_c_stops_only_the_bar(
     stage: Stage, chance: random.Random
 ) -> None:
     library = Library(stage=stage, chance=chance)
     await library.fill(100)
     stopping = await stage.start_worker("migrate-mid-backfill:hang")
-    await stage.runtime.knowledge.migration.start(
-        stage.creator_id, "ollama:nomic-embed-text", batch_size=20, soak_seconds=0
+    to = ("start", "ollama:nomic-embed-text", "--creator", str(stage.creator_id))
+    environment = stage.environment()
+    bar = await stage.nursery.start(
+        "embeddings", *to, "--batch-size", "20", "--soak-seconds", "0", env=environment
     )
-    await reach(stage, "backfilling")
+    stage.started.append(bar)
+
+    async def has_begun() -> bool:
+        found = await stage.runtime.knowledge.migration.latest(stage.creator_id)
+        return found is not None and found.state == "backfilling"
+
+    await eventually(has_begun, timeout=PATIENCE)
+    bar.signal(signal.SIGINT)
+    assert await bar.ended() == INTERRUPTED
+    assert "cairn embeddings resume" in bar.text()
     stopping.signal(signal.SIGTERM)
     assert await stopping.ended() == 0
     await stage.start_worker()

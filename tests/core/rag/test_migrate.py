@@ -14,7 +14,7 @@ from core.rag.migrate import MigrationOpen, WrongState
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
-from shared.models import chunks, embeddings, migrations
+from shared.models import chunks, embeddings, evaluations, migrations
 from shared.models.migrations import MigrationRecord
 from tests.conftest import AddCreator
 from tests.core.rag.conftest import Reachable, add
@@ -46,9 +46,8 @@ async def worked(
     knowledge: Knowledge, database: DatabaseManager, creator_id: UUID, until: str
 ) -> MigrationRecord:
     """Do what a worker does, without waiting, until the migration is in this state or stops."""
+    record = await newest(knowledge, creator_id)
     for _ in range(MOST_SLICES):
-        record = await knowledge.migration.latest(creator_id)
-        assert record is not None
         if record.state == until or record.is_paused:
             return record
         async with database.transaction(creator_id) as db:
@@ -58,7 +57,14 @@ async def worked(
                 " switched_at = switched_at - interval '2 s', updated_at = now() - interval '2 s'"
             )
         await knowledge.migration.advance(creator_id, record.id)
+        record = await newest(knowledge, creator_id)
     raise AssertionError(f"it stays {record.state}: {record.error}")
+
+
+async def newest(knowledge: Knowledge, creator_id: UUID) -> MigrationRecord:
+    found = await knowledge.migration.latest(creator_id)
+    assert found is not None
+    return found
 
 
 async def stopped_in(
@@ -250,6 +256,25 @@ async def test_a_space_that_fails_its_verification_is_not_read_from_unless_force
     assert (await states(database, filled))[NEW] == "active"
 
 
+async def test_a_space_in_which_the_golden_set_scores_less_is_not_read_from(
+    knowledge: Knowledge, database: DatabaseManager, filled: UUID
+) -> None:
+    async with database.transaction(filled) as db:
+        for space, score in ((OLD, 0.8), (NEW, 0.7)):
+            measured = evaluations.NewEvaluation(
+                kind="retrieval",
+                subject=f"space {space}",
+                dataset="mine",
+                dataset_hash=b"1",
+                figures={"score": score},
+            )
+            await evaluations.add(db, filled, measured)
+    await begun(knowledge, filled)
+    failed = await worked(knowledge, database, filled, "done")
+    assert failed.error_code == "verification_failed"
+    assert failed.error == "mine scores 0.700, the old space 0.800"
+
+
 async def test_vectors_that_chroma_lost_or_should_not_have_are_mended_before_the_switch(
     knowledge: Knowledge,
     database: DatabaseManager,
@@ -304,8 +329,7 @@ async def test_chunks_that_are_being_added_as_the_new_space_appears_are_not_miss
     migration_id = await begun(knowledge, filled, soak_seconds=60)
     document = await knowledge.add_document(filled, title="Late", text="About topic99.")
     async with database.transaction(filled) as db:
-        chunk = chunks.NewChunk(**NEW_CHUNK)
-        added = await chunks.store_chunks(db, filled, document.id, [chunk])
+        added = await chunks.store_chunks(db, filled, document.id, [NEW_CHUNK])
         working = asyncio.create_task(knowledge.migration.advance(filled, migration_id))
 
         async def is_kept_waiting() -> bool:
@@ -356,14 +380,14 @@ class Slow:
         return await self._model.embed(texts, kind=kind)
 
 
-NEW_CHUNK = {
-    "id": UUID("01890000-0000-7000-8000-000000000099"),
-    "ordinal": 0,
-    "text": "About topic99.",
-    "heading": "",
-    "start": 0,
-    "end": 14,
-    "content_hash": b"0" * 32,
-    "length": 2,
-    "terms": {"topic99": 1.0},
-}
+NEW_CHUNK = chunks.NewChunk(
+    id=UUID("01890000-0000-7000-8000-000000000099"),
+    ordinal=0,
+    text="About topic99.",
+    heading="",
+    start=0,
+    end=14,
+    content_hash=b"0" * 32,
+    length=2,
+    terms={"topic99": 1.0},
+)
