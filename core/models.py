@@ -2,19 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
 from core.llm.base import PromoteGate, Templates
 from core.llm.breakers import Breakers
 from core.llm.chain import AnswerChain
+from core.llm.checkup import Checkups
 from core.llm.embedded import WordLlama
 from core.llm.embedders import PASSAGES, EmbedderPool
 from core.llm.extractive import ExtractiveAnswerer
 from core.llm.hosts import OllamaHosts
 from core.llm.ollama import Deadlines, OllamaHost, OllamaStatus
-from core.llm.paths import parse_path
+from core.llm.paths import WORDLLAMA, parse_path
 from core.llm.registry import ModelMetadata, ModelRegistry
 from core.llm.rungs import ANSWERS, RegisteredRungs
 from shared.database import DatabaseManager
@@ -29,10 +30,29 @@ class Models:
     embedders: EmbedderPool
     rungs: RegisteredRungs
     answers: AnswerChain
+    checkups: Checkups
 
     async def status(self) -> OllamaStatus:
         """What the Ollama hosts said last; a few seconds old at most."""
         return await self.hosts.status()
+
+    async def describe(self, metadata: ModelMetadata, model_path: str) -> ModelMetadata:
+        """With the digest and dimensions the installed model has, where nothing else was said."""
+        path = parse_path(model_path)
+        if path == WORDLLAMA:
+            space = self.embedders.wordllama.space
+            return replace(metadata, dimensions=metadata.dimensions or space.dimensions)
+        if path.family != "ollama":
+            return metadata
+        asked = replace(metadata, model_path=model_path, digest=None, dimensions=None)
+        [found] = await self.checkups.of([asked])
+        digest = next((on.digest for on in found.hosts if on.digest), None)
+        length = found.embedding_length if metadata.model_type == "embedding" else 0
+        return replace(
+            metadata,
+            digest=metadata.digest or digest,
+            dimensions=metadata.dimensions or length or None,
+        )
 
 
 @asynccontextmanager
@@ -70,6 +90,7 @@ async def open_models(
             answers=AnswerChain(
                 rungs=rungs, extractive=ExtractiveAnswerer(wordllama), templates=templates
             ),
+            checkups=Checkups(hosts, registry),
         )
     finally:
         await registry.aclose()

@@ -11,7 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from core.api.deps import RuntimeDep
+from core.llm.ollama import full_name
+from core.llm.paths import EXTRACTIVE
+from core.llm.rungs import ANSWERS
+from core.llm.versions import PRODUCTION
 from core.runtime import Runtime
+from shared.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["health"])
@@ -78,6 +83,15 @@ async def _ask_postgres(runtime: Runtime) -> None:
 
 
 async def _ask_ollama(runtime: Runtime) -> None:
+    """Well when some host has the model that answers, and no model was exchanged unnoticed."""
+    if not await _has_answers(runtime) or runtime.models.hosts.digests.all():
+        raise ConnectionError("no Ollama, or not its models")
+
+
+async def _has_answers(runtime: Runtime) -> bool:
     status = await runtime.models.status()
-    if not (status.reachable and status.chat_model_present):
-        raise ConnectionError("no Ollama, or not its model")
+    try:
+        model = await runtime.models.registry.get_model(ANSWERS, PRODUCTION)
+    except Unavailable:
+        return status.chat_model_present
+    return model.path == EXTRACTIVE or full_name(model.path.model) in status.digests

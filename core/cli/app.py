@@ -23,6 +23,7 @@ COMMANDS = {
     "eval": "Measure what is found and answered; calibrate when to refuse.",
     "embeddings": "Change the embedding model while people ask.",
     "dead": "Messages that could not be answered: list, show, retry, drop.",
+    "models": "Models: list, register, promote, rollback, check.",
     "prompts": "Prompt templates: list, show, save, diff, promote, rollback, preview.",
     "creators": "Add, list, suspend and wake creators.",
     "channels": "Connect and list channels, rotate the keys.",

@@ -157,8 +157,9 @@ async def _model_line(runtime: Runtime) -> str:
     ollama = runtime.settings.ollama
     status = await runtime.models.status()
     if not status.reachable:
+        where = ", ".join(runtime.models.hosts.addresses)
         return (
-            "no Ollama at " + ollama.host + "; answers quote the handbook word for word."
+            "no Ollama at " + where + "; answers quote the handbook word for word."
             "\n                        To add one: install Ollama (ollama.com), then"
             f" `ollama pull {ollama.chat_model}`."
             "\n                        It is used as soon as it answers."

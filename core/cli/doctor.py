@@ -10,6 +10,8 @@ import typer
 
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
 from core.creators import creator_ids
+from core.llm.checkup import Checkup
+from core.llm.versions import PRODUCTION
 from core.runtime import Runtime
 from migrations import runner
 from migrations.partitions import months_from, partition_name
@@ -65,6 +67,8 @@ async def _findings(runtime: Runtime) -> AsyncIterator[Finding]:
     yield await _redis(runtime)
     yield await _chroma(runtime)
     yield await _ollama(runtime)
+    async for finding in _models(runtime):
+        yield finding
     yield await _credentials(runtime)
     async for finding in _attention(runtime):
         yield finding
@@ -130,18 +134,48 @@ async def _chroma(runtime: Runtime) -> Finding:
 
 
 async def _ollama(runtime: Runtime) -> Finding:
-    settings = runtime.settings.ollama
+    settings, hosts = runtime.settings.ollama, runtime.models.hosts
     status = await runtime.models.status()
     if not status.reachable:
         # Not a fault: Cairn answers without it.
         mend = f"to add it: install Ollama, then `ollama pull {settings.chat_model}`"
+        where = ", ".join(hosts.addresses)
         return Finding(
-            name="Ollama", state=f"none at {settings.host}; answers quote the knowledge", mend=mend
+            name="Ollama", state=f"none at {where}; answers quote the knowledge", mend=mend
         )
-    if not status.chat_model_present:
-        mend = f"ollama pull {settings.chat_model}"
-        return Finding(name="Ollama", state="the chat model is missing", well=False, mend=mend)
-    return Finding(name="Ollama", state=f"{status.version} with {settings.chat_model}")
+    away = [host.address for host, found in await hosts.statuses() if not found.reachable]
+    if away:
+        mend = "start it, or take it out of CAIRN_OLLAMA__HOST"
+        return Finding(name="Ollama", state=f"away: {', '.join(away)}", well=False, mend=mend)
+    several = f", {len(hosts.hosts)} hosts" if len(hosts.hosts) > 1 else ""
+    return Finding(name="Ollama", state=f"{status.version}{several}")
+
+
+async def _models(runtime: Runtime) -> AsyncIterator[Finding]:
+    """The models in use; without any Ollama there is nothing to look at."""
+    if not (await runtime.models.status()).reachable:
+        return
+    rows = await runtime.models.registry.list_models()
+    in_use = [row.model for row in rows if any(each.label == PRODUCTION for each in row.labels)]
+    # The built-in version counts as long as nothing else was put in its place.
+    by_name = {model.name: model for model in reversed(in_use)}
+    for checkup in await runtime.models.checkups.of(list(by_name.values())):
+        model = checkup.model
+        told = "; ".join(warning.text for warning in checkup.warnings)
+        # WordLlama stands in for an embedding model that nobody has pulled.
+        spared = model.model_type == "embedding" and checkup.state == "missing"
+        yield Finding(
+            name=f"model {model.name}",
+            state=f"{model.model_path}{': ' if told else ''}{told}",
+            well=checkup.is_well or spared,
+            mend="" if checkup.is_well else _model_mend(checkup),
+        )
+
+
+def _model_mend(checkup: Checkup) -> str:
+    if checkup.state == "missing":
+        return f"ollama pull {checkup.model.path.model}"
+    return "register the new one and promote it, or pull the one before; `cairn models check`"
 
 
 async def _credentials(runtime: Runtime) -> Finding:

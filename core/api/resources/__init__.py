@@ -9,6 +9,7 @@ from core.api.resources import (
     knowledge,
     knowledge_events,
     messages,
+    models,
     prompts,
     usage,
 )
@@ -21,6 +22,7 @@ ROUTERS = (
     conversations.router,
     contacts.router,
     messages.router,
+    models.router,
     prompts.router,
     usage.router,
     api_keys.router,
