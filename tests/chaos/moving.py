@@ -15,6 +15,7 @@ from core.knowledge import Knowledge, SearchResult
 from core.llm.embedded import WordLlama
 from core.rag.backfill import passage_text
 from core.seed import handbook
+from shared.errors import Unavailable
 from shared.models.embeddings import PendingChunk
 from tests.chaos.stage import Stage
 from tests.core.rag.conftest import Reachable
@@ -23,6 +24,7 @@ CHUNKS_A_DOCUMENT = 100
 WORDS_A_CHUNK, WORDS_A_QUESTION = 30, 12
 QUESTIONS = 40
 AMONG = 10
+ATTEMPTS = 5
 # Cosines come back as 32-bit distances.
 SAME = 2e-3
 
@@ -68,7 +70,12 @@ class Library:
         document = await knowledge.add_document(
             creator_id, title=f"Part {first}", text="\n\n".join(parts), filename="part.md"
         )
-        await knowledge.ingest(creator_id, document.id)
+        for _ in range(ATTEMPTS):
+            try:
+                await knowledge.ingest(creator_id, document.id)
+            except Unavailable:  # as a worker does when too many want the database at once
+                continue
+            break
         return document.id
 
     def questions(self) -> list[Question]:

@@ -1,5 +1,6 @@
 """What a chaos test plays on: a creator, a channel of each type, emulated platforms, processes."""
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.waiting import eventually
 
 EXTRA = Path(__file__).parent / "extra"
 SECRET_TOKEN = "chaos-secret"
-QUIET_SECONDS = 30.0
+QUIET_SECONDS = 60.0
 
 # Where platforms believe us to be. Nobody listens there: people post to the gateways themselves.
 PUBLIC_URL = "http://127.0.0.1:9"
@@ -74,6 +75,8 @@ class Stage:
     nursery: Nursery
     client: httpx.AsyncClient
     started: list[Process] = field(default_factory=list)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _connection: asyncpg.Connection | None = None
 
     # --- processes
 
@@ -117,6 +120,8 @@ class Stage:
         return env | ({"CAIRN_FAILPOINT": failpoint} if failpoint else {})
 
     async def stop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
         for process in self.started:
             await process.kill()
 
@@ -124,11 +129,20 @@ class Stage:
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows as the superuser sees them."""
-        connection = await asyncpg.connect(self.urls.admin, timeout=5)
-        try:
-            return list(await connection.fetch(sql, *arguments))
-        finally:
-            await connection.close()
+        async with self._reading:
+            try:
+                return list(await (await self._connected()).fetch(sql, *arguments))
+            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+                # Cut since the last time: a test may have stopped the engine meanwhile.
+                return list(await (await self._connected(anew=True)).fetch(sql, *arguments))
+
+    async def _connected(self, *, anew: bool = False) -> asyncpg.Connection:
+        """One connection for all the looks that a wait takes; a new one costs a process."""
+        if anew and self._connection is not None:
+            self._connection.terminate()
+        if anew or self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self.urls.admin, timeout=5)
+        return self._connection
 
     async def quiet(self, timeout: float = QUIET_SECONDS) -> None:
         """Wait until everything accepted is answered, and every answer sent or given up."""

@@ -16,9 +16,10 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.chaos
 
-RECOVERY_SECONDS = 10.0
+# A back-off that went astray would take minutes; what else counts is how slow the machine is.
+RECOVERY_SECONDS = 30.0
 # What a request may take while Redis is away: its time limit a few times, and a slow machine.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0
 OUTAGES = 3
 PACE_SECONDS = 0.1  # between a person's messages: the load is steady and one worker bears it
 OUTAGE_SECONDS = 3.0
@@ -57,7 +58,7 @@ class Talk:
     async def more(self, messages: int = 30) -> None:
         """Wait until so many more were taken."""
         wanted = self.count + messages
-        await eventually(lambda: self.count >= wanted, timeout=30)
+        await eventually(lambda: self.count >= wanted)
 
 
 @asynccontextmanager
@@ -104,7 +105,7 @@ async def test_postgres_may_stop_and_start_under_load(
         for _ in range(OUTAGES):
             await engines.stop("postgres")
             try:
-                await eventually(lambda: all(503 in person.refusals for person in people), 15)
+                await eventually(lambda: all(503 in person.refusals for person in people))
             finally:
                 await engines.start("postgres")
             back_at = time.monotonic()

@@ -117,7 +117,7 @@ async def test_a_worker_killed_while_indexing_leaves_no_document_half_read(stage
     async def is_ready() -> bool:
         return (await knowledge.get_document(stage.creator_id, document.id)).status == "ready"
 
-    await eventually(is_ready, timeout=30)
+    await eventually(is_ready)
     found = await knowledge.search(stage.creator_id, "How long to rest in chapter 7?", k=3)
     assert any("Rest for 7 minutes" in passage.text for passage in found.passages)
 

@@ -125,7 +125,7 @@ async def test_a_long_message_is_finished_by_others_when_its_sender_stalled(
     await stage.start_worker()
     await eventually(stage.uncertain)
     stalled.signal(signal.SIGCONT)
-    await eventually(lambda: len(stage.emulator.texts(ada.chat)) == 3, timeout=20)
+    await eventually(lambda: len(stage.emulator.texts(ada.chat)) == 3)
     await stage.quiet()
     assert [text[:5] for text in await ada.heard()] == ["part1", "part2", "part3"]
     assert not await stage.uncertain()

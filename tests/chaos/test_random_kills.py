@@ -30,7 +30,7 @@ DUPLICATE_SHARE = 0.2
 MAX_COPIES = 4
 LONGEST_TURN_MS = 40
 SLOW_SHARE = 0.3
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 120.0
 
 
 async def test_twenty_random_kills_lose_double_and_reorder_nothing(

@@ -16,7 +16,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.chaos
 
 PEOPLE = 10
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 30.0
 _HELD = """
 SELECT 1 FROM app.ai_conversations
 WHERE (lease_owner IS NOT NULL OR delivery_owner IS NOT NULL)

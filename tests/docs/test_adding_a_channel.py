@@ -101,7 +101,7 @@ class Stage:
         assert (await post(self.gateway, self.webhook, self.pigeon.event(text))).is_success
 
     async def hears(self, count: int) -> list[str]:
-        await eventually(lambda: len(self.pigeon.sent) >= count, timeout=20)
+        await eventually(lambda: len(self.pigeon.sent) >= count)
         await self.app.drain()
         assert len(self.pigeon.sent) == count
         return self.pigeon.texts

@@ -44,7 +44,7 @@ async def test_start_crash_and_start_again(data_dir: Path) -> None:
         children = dev.children()
         assert len(children) >= 3
         await dev.stop(signal.SIGKILL)
-        await eventually(lambda: not any(_is_alive(child) for child in children), timeout=20)
+        await eventually(lambda: not any(_is_alive(child) for child in children))
 
     async with developing(data_dir) as dev:
         async with httpx.AsyncClient(base_url=dev.url) as client:

@@ -194,7 +194,7 @@ async def test_without_a_webhook_the_bot_polls(stage: Stage) -> None:
     assert stage.telegram.bot.webhook["url"] == ""
     for n in range(3):
         await stage.telegram.says(f"/echo {n}")
-    await eventually(lambda: len(stage.telegram.sent) == 3, timeout=20)
+    await eventually(lambda: len(stage.telegram.sent) == 3)
     assert stage.telegram.texts() == ["echo: 0", "echo: 1", "echo: 2"]
     # What was taken is confirmed: Telegram does not bring it again.
     await eventually(lambda: stage.telegram.bot.pending == [])

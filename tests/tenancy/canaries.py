@@ -75,7 +75,7 @@ class School:
                 left: int = await connection.fetchval(_PENDING, self.id)
             return left == 0
 
-        await eventually(is_quiet, timeout=40)
+        await eventually(is_quiet)
 
     async def learns(self, documents: Mapping[str, str]) -> None:
         for title, text in documents.items():

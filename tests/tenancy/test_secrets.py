@@ -165,4 +165,4 @@ async def _add_polled(app: App, telegram: TelegramEmulator, base_url: str) -> No
 
 
 async def _answered(telegram: TelegramEmulator, count: int) -> None:
-    await eventually(lambda: len(telegram.sent) >= count, timeout=30)
+    await eventually(lambda: len(telegram.sent) >= count)

@@ -217,7 +217,7 @@ async def test_a_send_whose_answer_was_lost_is_found(work: Workplace) -> None:
     async def is_settled() -> bool:
         return await work.outcomes() == {"sent"}
 
-    await eventually(is_settled, timeout=30)
+    await eventually(is_settled)
     assert len(work.slack.sent) == 1
     assert len(work.slack.calls("chat.postMessage")) == 1
 

@@ -610,7 +610,7 @@ async def test_it_runs_alone_and_is_controlled_over_http(
     try:
         url = f"http://127.0.0.1:{unused_tcp_port}"
         async with httpx.AsyncClient(base_url=f"{url}/api/", trust_env=False) as client:
-            await eventually(lambda: answers(client), timeout=30)
+            await eventually(lambda: answers(client))
             api = Api(client)
             said = await client.post(f"{url}/control/says", json={"text": "hello", "user": "Ben"})
             await client.post(

@@ -56,7 +56,7 @@ class SocketServer:
         return web.json_response({"ok": True, "channel": "D07ADACOACH", "ts": "1780000009.000100"})
 
     async def sends(self, kind: str, payload: Any, envelope_id: str = "e1", **more: Any) -> None:
-        connection = await eventually(lambda: self.sockets and self.sockets[-1], timeout=30)
+        connection = await eventually(lambda: self.sockets and self.sockets[-1])
         envelope = {"type": kind, "envelope_id": envelope_id, "payload": payload}
         await connection.send_json(envelope | {"accepts_response_payload": False} | more)
 
@@ -225,7 +225,7 @@ async def test_a_worker_listens_and_answers(server: SocketServer, settings: Sett
             mode="socket",
         )
         await server.sends("events_api", said("/help"))
-        await eventually(lambda: server.posted, timeout=30)
+        await eventually(lambda: server.posted)
 
         assert "Here is what I understand" in server.posted[0]["text"]
         await eventually(lambda: server.acknowledged == ["e1"])

@@ -382,7 +382,7 @@ async def test_it_runs_alone_with_controls_and_a_log(tmp_path: Path, free_port: 
     try:
         base, auth = f"http://127.0.0.1:{free_port}", (DEFAULT_SID, DEFAULT_TOKEN)
         async with httpx.AsyncClient(base_url=base, auth=auth, trust_env=False) as client:
-            await eventually(lambda: answers(client), timeout=30)
+            await eventually(lambda: answers(client))
             faulty = {"kind": "rate_limit", "seconds": 2}
             assert (await client.post("/control/fails", json=faulty)).json()["ok"]
             said = await client.post("/control/says", json={"text": "hi"})

@@ -364,7 +364,7 @@ async def test_it_runs_alone_and_is_controlled_over_http(tmp_path: Path, free_po
     try:
         url = f"http://127.0.0.1:{free_port}"
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
-            await eventually(lambda: answers(client), timeout=30)
+            await eventually(lambda: answers(client))
             api = Api(client)
             await client.post("/control/says", json={"text": "hello", "chat": 9})
             await client.post("/control/fails", json={"kind": "blocked"})

@@ -132,7 +132,7 @@ async def test_no_answer_within_the_deadline_is_unknown(
         error = await failure_of(bare_channel, account)
 
     assert type(error) is OutcomeUnknown
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20
 
 
 @pytest.mark.parametrize("status", [301, 307])

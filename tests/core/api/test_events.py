@@ -137,7 +137,7 @@ async def test_messages_arrive_without_redis_and_deltas_come_back_with_it(
         try:
             response = await visitor.post({"id": str(uuid4()), "text": "no Redis"})
             assert response.status_code == 202
-            await eventually(lambda: "no Redis" in stream.texts(), timeout=8)
+            await eventually(lambda: "no Redis" in stream.texts())
         finally:
             await engines.start("redis")
 
@@ -147,7 +147,7 @@ async def test_messages_arrive_without_redis_and_deltas_come_back_with_it(
             )
             return bool(stream.of("delta"))
 
-        await eventually(is_live, timeout=10)
+        await eventually(is_live)
 
 
 async def test_a_stream_ends_when_its_token_expires(
@@ -157,7 +157,7 @@ async def test_a_stream_ends_when_its_token_expires(
     renewed = await visitor.client.post(f"/chat/{visitor.route}/sessions", headers=visitor.headers)
     visitor.token = renewed.json()["token"]
     async with streaming(base_url, visitor) as stream:
-        await eventually(lambda: stream.is_over, timeout=8)
+        await eventually(lambda: stream.is_over)
 
 
 async def test_streams_are_capped(app: FastAPI, visitor: Visitor, base_url: str) -> None:
@@ -178,7 +178,7 @@ async def test_all_streams_end_when_the_gateway_stops(
     async with streaming(base_url, visitor) as stream:
         await eventually(lambda: app.state.streams.open_count == 1)
         app.state.streams.close_all()
-        await eventually(lambda: stream.is_over, timeout=2)
+        await eventually(lambda: stream.is_over, timeout=20)
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ async def test_a_closed_chat_ends_its_streams(
         await eventually(lambda: stream.texts() == ["one"])
         async with runtime.database.transaction(ada.id) as connection:
             await connection.execute(statement)
-        await eventually(lambda: stream.is_over, timeout=20)
+        await eventually(lambda: stream.is_over)
     again = await visitor.client.get(f"/chat/{visitor.route}/events", headers=visitor.headers)
     assert again.status_code in (403, 404)
 
@@ -296,7 +296,7 @@ async def test_a_suspended_creator_is_shut_out_in_mid_session(
             chat = await visitor.post({"id": str(uuid4()), "text": "hello"})
             return (api.status_code, chat.status_code) == expected
 
-        await eventually(has_noticed, timeout=8)
+        await eventually(has_noticed)
 
 
 async def test_of_many_edits_of_one_version_one_wins(ada: Tenant) -> None:

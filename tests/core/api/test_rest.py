@@ -240,7 +240,7 @@ async def test_a_revoked_key_stops_working(ada: Tenant, connect: Connect) -> Non
     async def is_refused() -> bool:
         return (await second.get("/api/v1/usage")).status_code == 401
 
-    await eventually(is_refused, timeout=1.0)
+    await eventually(is_refused, timeout=10)  # at most a second, on a machine that is not busy
     listed = await ada.api.get("/api/v1/api-keys")
     assert made["key"] not in listed.text
 

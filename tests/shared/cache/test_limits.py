@@ -51,7 +51,7 @@ async def test_tokens_come_back(limiter: RateLimiter) -> None:
     first = await limiter.allow("k", rate_per_second=20, burst=1)
     refused = await limiter.allow("k", rate_per_second=20, burst=1)
     assert (first.allowed, refused.allowed) == (True, False)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not (await limiter.allow("k", rate_per_second=20, burst=1)).allowed:
             await asyncio.sleep(0.01)
 
@@ -77,10 +77,10 @@ async def test_nobody_waits_for_a_redis_that_hangs() -> None:
     assert client is not None
     limiter = RateLimiter(client)
     started = time.monotonic()
-    for _ in range(20):
+    for _ in range(100):
         assert (await limiter.allow("k", rate_per_second=100, burst=100)).allowed
-    # Asking each time would take 20 times 0.2 s.
-    assert time.monotonic() - started < 2
+    # Asking each time would take 100 times 0.2 s.
+    assert time.monotonic() - started < 10
     await client.aclose()
     for writer in writers:
         writer.close()
