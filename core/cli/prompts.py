@@ -18,7 +18,6 @@ from core.llm.prompt_catalog import CATALOG, spec_of
 from core.llm.prompt_preview import preview as render_preview
 from core.llm.prompt_source import MAX_BODY
 from core.llm.prompt_store import BUILT_IN_VERSION, PromptStore
-from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput
 from shared.models.prompts import PromptLabel, PromptVersion
 
@@ -32,9 +31,8 @@ ACTOR = "operator"
 MAX_LISTED = 1000
 
 Creator = Annotated[
-    UUID, typer.Option("--creator", help="The creator's id; the demo creator if not given.")
+    UUID | None, typer.Option("--creator", help="A creator's own; else what all creators share.")
 ]
-Shared = Annotated[bool, typer.Option("--shared", help="What all creators share, instead.")]
 Locale = Annotated[str, typer.Option("--locale", help="For a language only, such as pt-BR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TemplateId = Annotated[str, typer.Argument(metavar="ID", help="The template's id: answer.")]
@@ -44,8 +42,7 @@ Version = Annotated[int, typer.Argument(help="A version; 0 is the one that comes
 @app.command("list")
 def list_all(
     template_id: Annotated[str, typer.Argument(metavar="[ID]")] = "",
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -53,7 +50,7 @@ def list_all(
     """The templates there are with their labels; or the versions of one, newest first."""
 
     async def run() -> list[dict[str, object]]:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             if template_id:
                 versions = await prompts.list(owner, template_id, locale=locale, limit=MAX_LISTED)
                 return [_version(version) for version in versions]
@@ -68,15 +65,14 @@ def list_all(
 def show(
     template_id: TemplateId,
     version: Version = BUILT_IN_VERSION,
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print the text of a version, as `save` takes it."""
 
     async def run() -> str:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.body(owner, template_id, version, locale=locale)
 
     typer.echo(asyncio.run(run()), nl=False)
@@ -87,8 +83,7 @@ def save(
     template_id: TemplateId,
     file: Annotated[Path, typer.Argument(help="The template; see `show` for one to begin with.")],
     note: Annotated[str, typer.Option(help="What changed, and why.")] = "",
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -96,7 +91,7 @@ def save(
     body = _read(file)
 
     async def run() -> PromptVersion:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.save(
                 owner, template_id, body, locale=locale, note=note, actor=ACTOR
             )
@@ -110,15 +105,14 @@ def diff(
     template_id: TemplateId,
     first: Version,
     last: Version,
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """What changed between two versions."""
 
     async def run() -> str:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.diff(owner, template_id, first, last, locale=locale)
 
     typer.echo(asyncio.run(run()) or "No difference.")
@@ -130,8 +124,7 @@ def promote(
     version: Annotated[int, typer.Argument(help="A version that was saved.")],
     label: Annotated[str, typer.Option(help="production, or candidate.")] = "production",
     percent: Annotated[int, typer.Option(help="Of the contacts, for a candidate.")] = 100,
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     force: Annotated[
         bool, typer.Option("--force", help="Also when it was measured as worse, or not at all.")
@@ -141,7 +134,7 @@ def promote(
     """Put a version to work. One that was measured as worse than the present one is refused."""
 
     async def run() -> PromptLabel:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.set_label(
                 owner,
                 template_id,
@@ -160,15 +153,14 @@ def promote(
 def rollback(
     template_id: TemplateId,
     label: Annotated[str, typer.Option(help="production, or candidate.")] = "production",
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Return to the version before."""
 
     async def run() -> PromptLabel | None:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.rollback(
                 owner, template_id, label=label, locale=locale, actor=ACTOR
             )
@@ -186,8 +178,7 @@ def preview(
     version: Version = BUILT_IN_VERSION,
     file: Annotated[Path | None, typer.Option(help="A template that is not saved.")] = None,
     question: Annotated[str, typer.Option(help="Instead of the sample's.")] = "",
-    creator: Creator = DEMO_CREATOR,
-    shared: Shared = False,
+    creator: Creator = None,
     locale: Locale = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -198,23 +189,21 @@ def preview(
         return
 
     async def run() -> str:
-        async with _prompts(data_dir, creator, shared) as (prompts, owner):
+        async with _prompts(data_dir, creator) as (prompts, owner):
             return await prompts.body(owner, template_id, version, locale=locale)
 
     typer.echo(render_preview(spec_of(template_id), asyncio.run(run()), given).text)
 
 
 @asynccontextmanager
-async def _prompts(
-    data_dir: Path, creator: UUID, shared: bool
-) -> AsyncIterator[tuple[PromptStore, UUID]]:
+async def _prompts(data_dir: Path, creator: UUID | None) -> AsyncIterator[tuple[PromptStore, UUID]]:
     """The prompts, and whose are meant."""
     async with operating(data_dir) as runtime:
-        if shared:
+        if creator is None:
             await ensure_house(runtime.database)
         else:
             await require_creator(runtime.database, creator)
-        yield runtime.prompts, HOUSE if shared else creator
+        yield runtime.prompts, creator or HOUSE
 
 
 def _read(file: Path) -> str:
@@ -257,7 +246,7 @@ def _line(fields: dict[str, object]) -> str:
     labels = fields.get("labels")
     if isinstance(labels, list):
         named = [_name(label) for label in labels]
-        return "  ".join([str(fields["id"]), *(named or ["(the one all share)"])])
+        return "  ".join([str(fields["id"]), *(named or ["nothing is labelled"])])
     return "  ".join(str(value) for value in fields.values() if value)
 
 

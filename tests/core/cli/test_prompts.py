@@ -53,13 +53,15 @@ async def test_the_operator_writes_what_all_share(
     file = tmp_path / "answer.md.j2"
     file.write_text(NEWEST.body)
     for command in (("save", "answer", str(file)), ("promote", "answer", "1")):
-        assert (await cairn("prompts", *command, "--shared", "--locale", "de")).code == 0
+        assert (await cairn("prompts", *command, "--locale", "de")).code == 0
     store = PromptStore(database=database)
     found = await store.resolve(creator, "answer", locale="de-CH")
     assert found.reference == "shared/answer.de@1"
     assert (await store.get(HOUSE, "answer", 1, locale="de")).actor == "operator"
+    listed = await cairn("prompts", "list")
+    assert listed.out == "answer  production (de): 1\n"
     own = await cairn("prompts", "list", "--creator", str(creator))
-    assert own.out == "answer  (the one all share)\n"
+    assert own.out == "answer  nothing is labelled\n"
 
 
 async def test_mistakes_end_in_one_line(cairn: Cairn, creator: UUID, tmp_path: Path) -> None:
