@@ -207,6 +207,7 @@ async def _occasion(
             runtime=runtime, ground=own, golden=found, questions=questions, owner=creator, bar=bar
         )
         return
+    await ground.remove_abandoned(runtime.database, runtime.vectors)
     # The same search as the product's, over an index built with the embedder that was asked for.
     calibrations = StoredCalibrations(runtime.database)
     knowledge = Knowledge(runtime.database, runtime.vectors, embedders, calibrations=calibrations)

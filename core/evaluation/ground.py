@@ -1,15 +1,19 @@
 """The knowledge an evaluation asks: a creator's own, or a golden set's in a creator for the time.
 
 A throwaway creator is suspended from the start, so no worker acts for it, and is removed with its
-vectors however the evaluation ends.
+vectors however the evaluation ends. Its id says what it is and since when, so that one left behind
+by a machine that went down is found and removed by a later evaluation.
 """
 
 import asyncio
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.creators import creator_ids
 from core.evaluation.golden import GoldenSet, Question
 from core.knowledge import Knowledge
 from core.rag.spaces import Embedders
@@ -18,11 +22,13 @@ from shared.database import DatabaseManager
 from shared.errors import InvalidInput
 from shared.models import embeddings
 from shared.models.knowledge import DocumentRecord
-from shared.utils.ids import new_id
 
 THROWAWAY = "evaluation (removed at its end)"
 CONCURRENT_DOCUMENTS = 4
 PAGE = 200
+# The ids of throwaway creators begin so; then come the seconds since 1970.
+MARK = bytes.fromhex("ca1e7a10")
+ABANDONED_SECONDS = 24 * 3600
 
 Progress = Callable[[], None]
 
@@ -57,7 +63,7 @@ async def throwaway(
     database: DatabaseManager, vectors: VectorStore, embedders: Embedders, knowledge: Knowledge
 ) -> AsyncIterator[Ground]:
     """A creator with nothing in it, removed with all it got."""
-    creator_id = new_id()
+    creator_id = _throwaway_id(time.time())
     async with database.transaction(creator_id) as db:
         await db.execute(
             "INSERT INTO app.creators (creator_id, name, status) VALUES ($1, $2, 'suspended')",
@@ -74,19 +80,38 @@ async def throwaway(
     try:
         yield ground
     finally:
-        await _remove(ground)
+        await _remove(database, vectors, creator_id)
 
 
-async def _remove(ground: Ground) -> None:
-    """Vectors first: without the rows nobody would know which to take out."""
-    async with ground.database.transaction(ground.creator_id) as db:
-        spaces = await embeddings.spaces(db, ground.creator_id)
-    try:
-        for space in spaces:
-            await ground.vectors.delete_all(ground.creator_id, space.name)
-    finally:
-        async with ground.database.transaction(ground.creator_id) as db:
-            await db.execute("DELETE FROM app.creators WHERE creator_id = $1", ground.creator_id)
+async def remove_abandoned(database: DatabaseManager, vectors: VectorStore) -> int:
+    """Remove throwaway creators that no evaluation can be using any more; how many there were."""
+    latest = int(time.time()) - ABANDONED_SECONDS
+    found = [one for one in await creator_ids(database) if _is_older(one, latest)]
+    for creator_id in found:
+        await _remove(database, vectors, creator_id)
+    return len(found)
+
+
+def _throwaway_id(now: float) -> UUID:
+    return UUID(bytes=MARK + int(now).to_bytes(4, "big") + secrets.token_bytes(8))
+
+
+def _is_older(creator_id: UUID, latest: int) -> bool:
+    is_throwaway = creator_id.bytes.startswith(MARK)
+    return is_throwaway and int.from_bytes(creator_id.bytes[4:8], "big") < latest
+
+
+async def _remove(database: DatabaseManager, vectors: VectorStore, creator_id: UUID) -> None:
+    """Vectors first: while the row is there, a later evaluation knows whose they are.
+
+    So with Chroma away the row stays until then. Raises VectorsUnavailable.
+    """
+    async with database.transaction(creator_id) as db:
+        spaces = await embeddings.spaces(db, creator_id)
+    for space in spaces:
+        await vectors.delete_all(creator_id, space.name)
+    async with database.transaction(creator_id) as db:
+        await db.execute("DELETE FROM app.creators WHERE creator_id = $1", creator_id)
 
 
 async def fill(ground: Ground, golden: GoldenSet, progress: Progress) -> dict[str, UUID]:

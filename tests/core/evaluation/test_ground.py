@@ -1,10 +1,12 @@
 """A creator for the time of an evaluation leaves nothing, however it ends."""
 
 import asyncio
+import time
 from uuid import UUID
 
 import pytest
 
+from core.creators import creator_ids
 from core.evaluation import ground
 from core.evaluation.candidates import OneEmbedder
 from core.evaluation.golden import GoldenSet
@@ -55,6 +57,23 @@ async def test_nothing_is_left(
     [thrown] = seen
     assert not await vectors.ids(thrown.creator_id, embedders.embedder.space.name)
     assert await _tables_with(database, thrown.creator_id) == []
+
+
+async def test_one_left_behind_is_removed_by_a_later_evaluation(
+    database: DatabaseManager, vectors: ChromaVectors, creator: UUID
+) -> None:
+    now = int(time.time())
+    old, new = (
+        UUID(bytes=ground.MARK + at.to_bytes(4, "big") + bytes(8))
+        for at in (now - ground.ABANDONED_SECONDS - 60, now)
+    )
+    for left in (old, new):
+        async with database.transaction(left) as db:
+            await db.execute(
+                "INSERT INTO app.creators (creator_id, name) VALUES ($1, 'left')", left
+            )
+    assert await ground.remove_abandoned(database, vectors) == 1
+    assert set(await creator_ids(database)) == {new, creator}
 
 
 async def test_a_creators_documents_are_known_by_id_title_and_file(
