@@ -31,7 +31,7 @@ from shared.models import evaluations
 
 FEWEST = 10
 PASSAGES = 5
-# How much the lexical ranking counts beside the vectors' 1.0, and how flat the ranks are (0: by scores).
+# How much the lexical ranking counts beside the vectors' 1.0; how flat ranks are (0: by scores).
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 FLATNESS = (0, 2, 5, 10, 20, 60)
 WEIGHTS_MARGIN = 0.005
