@@ -79,6 +79,8 @@ async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
         await execute(embedded.urls.postgres_admin, "ALTER SYSTEM SET fsync = off")
         await execute(embedded.urls.postgres_admin, "SELECT pg_reload_conf()")
         yield embedded
+        # It would wait five seconds for a client that some test left to the garbage collector.
+        embedded.kill("chroma")
     discard(folder)
 
 
