@@ -23,6 +23,7 @@ _OF_THE_LONGER = 0.6  # and which part of the longer one that must be
 
 # What an answer may say around its facts; anything else needs a passage.
 _CONNECTING = frozenset("""
+    helpful useful hilfreich nützlich utile utiles útil útiles
     answer ask question great good hello hi hope help helps here sum summary short brief shortly
     follow following step steps tip tips idea ideas point points example instance first second
     finally also additionally moreover importantly remember note keep mind luck glad happy sure

@@ -240,7 +240,7 @@ async def test_a_429_on_the_first_words_is_waited_out_and_the_answer_arrives_onc
     refused = pupil.calls("sendMessage")[0]
     assert refused.status == 429
     later = [call for call in pupil.learner.emulator.requests if call.at > refused.at]
-    assert len(later) == 1
+    assert [call.method for call in later if call.method != "sendChatAction"] == ["sendMessage"]
     assert all(call.at - refused.at >= 2 for call in later)
     assert len(pupil.texts) == 1
 
@@ -340,9 +340,9 @@ async def test_nothing_grows_before_what_is_still_being_sent(pupil: Pupil) -> No
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE app.channels SET blocked_until = now() + interval '2 seconds'"
+        "UPDATE app.channels SET blocked_until = now() + interval '1 minute'"
         " WHERE creator_id = $1",
-        "UPDATE app.ai_conversations SET outbound_due_at = now() + interval '2 seconds'"
+        "UPDATE app.ai_conversations SET outbound_due_at = now() + interval '1 minute'"
         " WHERE creator_id = $1",
         "UPDATE app.contact_identities SET reachable = 'blocked' WHERE creator_id = $1",
         "UPDATE app.channels SET status = 'disabled' WHERE creator_id = $1",
