@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -24,8 +24,9 @@ from chromadb.config import Settings as ChromaClientSettings
 from chromadb.errors import ChromaError, NotFoundError
 
 from core.llm.breaker import BreakerOpen, CircuitBreaker
-from core.rag import nearest
-from core.rag.nearest import CollectionGone, NearestQuery, QueryRefused
+from core.rag import chroma_http
+from core.rag.chroma_http import ChromaHttp, CollectionGone, Place, Refused
+from core.rag.together import Together
 from shared.errors import AppError, Unavailable
 from shared.settings import ChromaSettings
 
@@ -35,7 +36,7 @@ Embeddings = Sequence[Sequence[float]]
 # keep a call well below the timeout.
 BATCH = 1000
 TENANT_KEY = "creator_id"
-OUTAGES = (httpx.TransportError, TimeoutError, OSError, *nearest.OUTAGES)
+OUTAGES = (httpx.TransportError, TimeoutError, OSError, *chroma_http.OUTAGES)
 # A person waits for a search, so it gives up on Chroma sooner than the general timeout.
 QUERY_SECONDS = 1.5
 # Writing takes longer than a search: Chroma puts each record into its log on disk.
@@ -61,6 +62,13 @@ class VectorHit:
 
     chunk_id: UUID
     similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    id: str
+    creator_id: str
+    vector: Sequence[float]
 
 
 class VectorStore(Protocol):
@@ -94,7 +102,8 @@ class ChromaVectors:
         if settings.url is None:
             raise Unavailable("no Chroma server configured")
         self._url = urlsplit(settings.url)
-        self._nearest = NearestQuery(settings.url)
+        self._http = ChromaHttp(settings.url)
+        self._writes = Together(self._write, limit=BATCH, blamed=VectorStoreError)
         self._query_seconds = min(settings.timeout_seconds, QUERY_SECONDS)
         self._write_seconds = settings.timeout_seconds * WRITE_TIMEOUTS
         self._buckets = settings.buckets
@@ -108,32 +117,39 @@ class ChromaVectors:
         self, creator_id: UUID, space: str, ids: Sequence[UUID], vectors: Embeddings
     ) -> None:
         """Store vectors one an id. The same id again replaces its vector."""
-        for start in range(0, len(ids), BATCH):
-            batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
-            async with self._call(creator_id, space, self._write_seconds) as collection:
-                await collection.upsert(
-                    ids=batch,
-                    embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
-                    metadatas=[{TENANT_KEY: str(creator_id)}] * len(batch),
-                )
+        name = collection_name(space, creator_id, self._buckets)
+        records = [
+            _Record(id=str(chunk_id), creator_id=str(creator_id), vector=vector)
+            for chunk_id, vector in zip(ids, vectors, strict=True)
+        ]
+        for start in range(0, len(records), BATCH):
+            await self._writes.add(name, records[start : start + BATCH])
+
+    async def _write(self, name: str, records: Sequence["_Record"]) -> None:
+        # Two runs of one document may meet here, and Chroma refuses an id that comes twice.
+        unique = list({record.id: record for record in records}.values())
+        async with self._call(name, self._write_seconds) as collection:
+            await self._http.upsert(
+                _place(collection),
+                [record.id for record in unique],
+                np.asarray([record.vector for record in unique], dtype=np.float32),
+                [{TENANT_KEY: record.creator_id} for record in unique],
+            )
 
     async def query(
         self, creator_id: UUID, space: str, vector: Sequence[float], limit: int
     ) -> list[VectorHit]:
         """The nearest vectors of the creator, best first."""
-        async with self._call(creator_id, space, self._query_seconds) as collection:
-            ids, distances = await self._nearest.ask(
-                (collection.tenant, collection.database, collection.id),
-                vector,
-                where={TENANT_KEY: str(creator_id)},
-                limit=limit,
+        async with self._at(creator_id, space, self._query_seconds) as collection:
+            ids, distances = await self._http.nearest(
+                _place(collection), vector, where={TENANT_KEY: str(creator_id)}, limit=limit
             )
         return list(_hits(ids, distances))
 
     async def delete(self, creator_id: UUID, space: str, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), BATCH):
             batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
-            async with self._call(creator_id, space, self._write_seconds) as collection:
+            async with self._at(creator_id, space, self._write_seconds) as collection:
                 await collection.delete(ids=batch, where={TENANT_KEY: str(creator_id)})
 
     async def delete_all(self, creator_id: UUID, space: str) -> None:
@@ -155,7 +171,7 @@ class ChromaVectors:
         found: dict[UUID, list[float]] = {}
         for start in range(0, len(ids), BATCH):
             batch = [str(chunk_id) for chunk_id in ids[start : start + BATCH]]
-            async with self._call(creator_id, space, self._write_seconds) as collection:
+            async with self._at(creator_id, space, self._write_seconds) as collection:
                 page = await collection.get(
                     ids=batch, where={TENANT_KEY: str(creator_id)}, include=["embeddings"]
                 )
@@ -177,21 +193,24 @@ class ChromaVectors:
     async def close(self) -> None:
         self._collections.clear()
         self._client = None
-        await self._nearest.close()
+        await self._writes.close()
+        await self._http.close()
 
     async def _some_ids(self, creator_id: UUID, space: str, *, offset: int) -> list[UUID]:
-        async with self._call(creator_id, space, self._write_seconds) as collection:
+        async with self._at(creator_id, space, self._write_seconds) as collection:
             page = await collection.get(
                 where={TENANT_KEY: str(creator_id)}, limit=BATCH, offset=offset, include=[]
             )
         return [UUID(found) for found in page["ids"]]
 
-    @asynccontextmanager
-    async def _call(
+    def _at(
         self, creator_id: UUID, space: str, seconds: float
-    ) -> AsyncIterator[AsyncCollection]:
-        """One bounded call on the creator's collection, its errors translated to ours."""
-        name = collection_name(space, creator_id, self._buckets)
+    ) -> AbstractAsyncContextManager[AsyncCollection]:
+        return self._call(collection_name(space, creator_id, self._buckets), seconds)
+
+    @asynccontextmanager
+    async def _call(self, name: str, seconds: float) -> AsyncIterator[AsyncCollection]:
+        """One bounded call on a collection, its errors translated to ours."""
         try:
             with self._breaker.attempt(counts=_is_outage):
                 async with asyncio.timeout(seconds):
@@ -207,7 +226,7 @@ class ChromaVectors:
             # The collection was dropped behind our back: the next call makes it again.
             self._collections.pop(name, None)
             raise VectorsUnavailable("the collection is gone") from error
-        except (ChromaError, QueryRefused, httpx.HTTPStatusError, ValueError) as error:
+        except (ChromaError, Refused, httpx.HTTPStatusError, ValueError) as error:
             raise VectorStoreError(type(error).__name__) from error
 
     async def _collection(self, name: str) -> AsyncCollection:
@@ -236,6 +255,10 @@ class ChromaVectors:
                 settings=options,
             )
         return self._client
+
+
+def _place(collection: AsyncCollection) -> Place:
+    return Place(tenant=collection.tenant, database=collection.database, id=collection.id)
 
 
 def _is_outage(error: Exception) -> bool:
