@@ -112,6 +112,8 @@ class EmbedderPool:
                 raise
             self._failed_at.pop(space, None)
             self._opened[space] = known
+        else:
+            await self.hosts.having(model, digest)
         self._opened.move_to_end(space)
         if len(self._opened) > MOST_REMEMBERED:
             self._opened.popitem(last=False)

@@ -92,7 +92,8 @@ class OllamaHosts:
     ) -> list[list[float]]:
         """Vectors of the model with this digest, from the first host that gives them."""
         ends_at = time.monotonic() + within_seconds
-        hosts = await self._having(model, digest)
+        hosts = await self.having(model, digest)
+        self._given[hosts[0]] += 1
         failure: ModelError = ModelUnavailable()
         for following, host in enumerate(hosts, start=1):
             left = ends_at - time.monotonic()
@@ -124,7 +125,11 @@ class OllamaHosts:
         # The first of the most frequent ones.
         return max(digests, key=lambda digest: (digests.count(digest), -digests.index(digest)))
 
-    async def _having(self, model: str, digest: str | None) -> list[OllamaHost]:
+    async def having(self, model: str, digest: str | None) -> list[OllamaHost]:
+        """The hosts that have a model with this digest, the least loaded first.
+
+        Raises ModelUnavailable, ModelMissing and, for another digest, EmbeddingSpaceChanged.
+        """
         name = full_name(model)
         reachable = [(host, s) for host, s in await self.now() if s.reachable]
         if not reachable:
@@ -136,7 +141,6 @@ class OllamaHosts:
         if not same:
             raise EmbeddingSpaceChanged()
         same.sort(key=lambda host: self._load(host, "embed"))
-        self._given[same[0]] += 1
         return same
 
     async def now(self) -> list[tuple[OllamaHost, OllamaStatus]]:
