@@ -93,7 +93,9 @@ class Worker:
             manager.shutdown.set()
         self._register(manager, "turn", self._runtime.engine.take_turn)
         self._register(manager, "deliver", self._runtime.outbox.deliver)
-        self._register(manager, "ingest", self._runtime.knowledge.ingest)
+        # Many documents at once must leave places for people who wait for an answer.
+        places = max(1, self._settings.concurrency // 2)
+        self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
         self._register(manager, "migrate", self._migrate)
         return manager
 
@@ -130,7 +132,11 @@ class Worker:
             if kind in kinds:
                 task.cancel()
 
-    def _register(self, manager: QueueManager, kind: JobKind, handler: _Handler) -> None:
+    def _register(
+        self, manager: QueueManager, kind: JobKind, handler: _Handler, places: int = 0
+    ) -> None:
+        """Let `handler` do these jobs, at most `places` at once among all workers; 0: any."""
+
         async def run(job: Job) -> None:
             creator_id, subject_id = read_payload(job.payload)
             task = asyncio.current_task()
@@ -144,7 +150,7 @@ class Worker:
             finally:
                 del self._running[task]
 
-        manager.entrypoint(kind)(run)
+        manager.entrypoint(kind, concurrency_limit=places)(run)
 
     async def _sweep(self) -> None:
         count = 0
