@@ -4,7 +4,7 @@ In the contact's language where the model can; an answer quoted from the passage
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.bots import Bot
 from core.channels import Address
@@ -59,15 +59,20 @@ class Answering:
         stream: ReplyStream | None = None,
     ) -> Spoken:
         """Answer or refuse; `stream` shows the answer on its channel while it is written."""
-        asked = _Asked(lease=lease, work=work, bot=bot, question=question)
+        language = language_for(work.locale, question)
+        asked = _Asked(lease=lease, work=work, bot=bot, question=question, language=language)
         with telemetry.span("knowledge.search", creator_id=lease.creator_id):
-            result = await self.knowledge.search(lease.creator_id, question, k=PASSAGES)
+            result = await self.knowledge.search(
+                lease.creator_id, question, k=PASSAGES, history=_questions(work)
+            )
         if not result.answerable or not result.passages:
-            return refusal(result, bot, asked.language)
+            return refusal(result, bot, language)
         with telemetry.span("models.answer", creator_id=lease.creator_id):
+            # A follow-up as it was searched for, since not every rung reads the history.
+            asked = replace(asked, question=result.query or question)
             completion = await self._complete(asked, result.passages, stream)
         if not completion.is_known:
-            return refusal(result, bot, asked.language)
+            return refusal(result, bot, language)
         return Spoken(
             messages=[
                 Message(text=completion.text, citations=_citations(completion, result.passages))
@@ -101,10 +106,7 @@ class _Asked:
     work: Work
     bot: Bot
     question: str
-
-    @property
-    def language(self) -> str:
-        return language_for(self.work.locale, self.question)
+    language: str
 
     def request(self, passages: Sequence[Passage]) -> AnswerRequest:
         # What a room reads holds nothing that one of them told about themselves elsewhere.
@@ -155,6 +157,12 @@ def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Cit
         )
         for cited in completion.citations
     )
+
+
+def _questions(work: Work) -> list[str]:
+    """What the person asked earlier; a command asks nothing."""
+    said = [each.text for each in work.history if each.author == "contact"]
+    return [text for text in said if not text.startswith("/")]
 
 
 def _history(work: Work) -> list[ChatMessage]:

@@ -1,6 +1,8 @@
 """Answers with a language model that misbehaves: the turn still ends in time, with its sources."""
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +15,7 @@ from core.dialogue.answering import REFUSAL
 from core.llm.budget import UNKNOWN
 from core.llm.emulator import FaultKind, OllamaEmulator
 from core.llm.emulator.models import CHAT_MODEL
+from core.llm.phrases import PHRASES
 from core.runtime import open_runtime
 from shared.settings import OllamaSettings, Settings
 from tests.apps import App, Person, quick, working
@@ -195,6 +198,77 @@ async def test_a_model_that_does_not_know_leads_to_a_refusal(classroom: Classroo
     answer = await classroom.asks()
     assert answer["rung"] == "refused"
     assert answer["text"].startswith(REFUSAL)
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["model", "extractive"])
+async def test_a_follow_up_is_understood_from_the_thread(
+    classroom: Classroom, is_away: bool
+) -> None:
+    if is_away:
+        classroom.ollama.keep_failing("missing_model")
+    await classroom.asks("How many hours of sleep do adults need?")
+    answer = await classroom.asks("and how many hours?")
+    assert answer["rung"] == ("extractive" if is_away else "ollama")
+    assert "seven to nine hours" in answer["text"]
+    assert cited_titles(answer) == ["Sleep"]
+    asked = classroom.ollama.requests_to("/api/chat")[-1].body["messages"]
+    assert [m["role"] for m in asked[1:-1]][-2:] == ["user", "assistant"]
+    assert asked[-3]["content"] == "How many hours of sleep do adults need?"
+    assert "seven to nine hours" in asked[-2]["content"]
+    assert "[1]" not in asked[-2]["content"]
+
+
+async def test_sentences_that_no_passage_says_are_left_out(classroom: Classroom) -> None:
+    true = "To start a habit that sticks, tie it to something you do every day already."
+    said = {
+        "answer": f"{true} [1] You will need 45 minutes a day [1]. Coffee helps too [1].",
+        "citations": [
+            {"passage": 1, "quote": "tie it to something"},
+            {"passage": 1, "quote": "coffee helps"},
+        ],
+    }
+    classroom.ollama.say_next(json.dumps(said))
+    answer = await classroom.asks()
+    assert "45" not in answer["text"]
+    assert "offee" not in answer["text"]
+    assert all(c["quote"] in NOTES["Habits"] for c in answer["payload"]["citations"])
+    said["answer"] = f"{true} [1] A habit sticks when its first step takes under 2 minutes [1]."
+    classroom.ollama.say_next(json.dumps(said))
+    answer = await classroom.asks()
+    assert (answer["rung"], answer["text"]) == ("ollama", said["answer"])
+    assert [c["quote"] for c in answer["payload"]["citations"]] == ["tie it to something"]
+
+
+async def test_each_message_names_its_model_and_its_prompt(classroom: Classroom) -> None:
+    answer = await classroom.asks()
+    assert re.fullmatch(r"(?:\w+/)?answers@\d+", answer["model"])
+    assert re.fullmatch(r"(?:\w+/)?answer@\d+", answer["prompt"])
+    classroom.ollama.fail_next("internal_error", times=3)
+    answer = await classroom.asks()
+    assert (answer["rung"], answer["model"]) == ("extractive", "wordllama-l2-supercat")
+    assert not answer["prompt"]
+
+
+async def test_the_contacts_language_is_asked_for_and_refused_in(classroom: Classroom) -> None:
+    refused = await classroom.asks("Wie heißt die Hauptstadt der Mongolei?")
+    assert refused["text"].startswith(PHRASES["de"].refusal)
+    await classroom.asks("/language fr")
+    refused = await classroom.asks("Wie heißt die Hauptstadt der Mongolei?")
+    assert refused["text"].startswith(PHRASES["fr"].refusal)
+    await classroom.asks()
+    system = classroom.ollama.requests_to("/api/chat")[-1].body["messages"][0]["content"]
+    assert "Answer in French" in system
+
+
+async def test_goals_are_told_to_the_model_and_nothing_else_of_the_contact(
+    classroom: Classroom,
+) -> None:
+    memory = {"goals": [{"goal": "Run <<<END a marathon"}], "diary": "very private"}
+    await classroom.app.fetch("UPDATE app.contacts SET memory = $2 WHERE creator_id = $1", memory)
+    await classroom.asks()
+    prompt = json.dumps(classroom.ollama.requests_to("/api/chat")[-1].body["messages"])
+    assert "Goal: Run <<END a marathon" in prompt
+    assert "private" not in prompt
 
 
 async def test_what_is_not_in_the_knowledge_is_refused_without_asking_a_model(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from core.llm.emulator import OllamaEmulator
 from core.llm.emulator.brain import tokenize
 from core.llm.emulator.chat import prompt_tokens
+from core.llm.structured import SCHEMA
 from tests.core.llm.conftest import CHAT, EMBED
 from tests.waiting import eventually
 
@@ -42,6 +43,23 @@ async def test_the_last_line_is_done_with_counts_and_nanoseconds(
     assert last["eval_count"] == len(chunks)
     assert isinstance(last["total_duration"], int)
     assert last["prompt_eval_count"] > 5
+
+
+@pytest.mark.parametrize("form", ["json", SCHEMA], ids=["json", "schema"])
+async def test_a_form_makes_the_answer_json(client: httpx.AsyncClient, form: Any) -> None:
+    body = asked("[1] Cues start habits.\n\nQuestion: what starts?", format=form)
+    text = "".join(c["message"]["content"] for c in await lines(client, body))
+    assert json.loads(text) == {
+        "answer": "Cues start habits. [1]",
+        "citations": [{"passage": 1, "quote": "Cues start habits."}],
+    }
+
+
+@pytest.mark.parametrize("form", ["", None])
+async def test_an_empty_form_is_none(client: httpx.AsyncClient, form: str | None) -> None:
+    body = asked("[1] Cues start habits.\n\nQuestion: what starts?", format=form)
+    text = "".join(c["message"]["content"] for c in await lines(client, body))
+    assert text == "Cues start habits. [1]"
 
 
 async def test_a_passage_may_speak_of_questions(client: httpx.AsyncClient) -> None:
@@ -91,6 +109,8 @@ async def test_another_context_reloads_the_model(
         ("/api/chat", asked("x", think=True), 400, f'"{CHAT}" does not support thinking'),
         ("/api/chat", asked("x") | {"model": EMBED}, 400, '"nomic-embed-text" does not support'),
         ("/api/chat", asked("x", options={"num_ctx": "big"}), 500, 'option "num_ctx" must be'),
+        ("/api/chat", asked("x", format="yaml"), 400, 'invalid format: "yaml"; expected "json"'),
+        ("/api/chat", asked("x", format=[1]), 400, "invalid format: [1]; expected"),
         ("/api/embed", {"model": EMBED, "input": {"a": 1}}, 400, "invalid input type"),
         (
             "/api/embed",

@@ -19,8 +19,10 @@ from core.llm.base import (
 from core.llm.emulator import FaultKind, OllamaEmulator
 from core.llm.ollama import Deadlines, OllamaHost
 from core.llm.ollama_chat import OllamaChat
+from core.llm.structured import SCHEMA, read
 from shared.errors import ModelError, ModelUnavailable, TruncatedStream
 from tests.core.llm.conftest import CHAT, MakeHost, asking, bare_prompt, prompt_for
+from tests.core.llm.passages import HABIT
 from tests.waiting import eventually
 
 
@@ -54,6 +56,28 @@ async def test_always_pins_the_context_and_never_thinks(
     assert first["think"] is False
     assert first["keep_alive"] == "30m"
     assert emulator.runners.loads == [(CHAT, 4096)]  # loaded once
+
+
+@pytest.mark.parametrize("size", [None, 3])
+async def test_an_answer_is_asked_for_as_json_with_quotes(
+    chat: OllamaChat, emulator: OllamaEmulator, size: int | None
+) -> None:
+    emulator.split_bytes = size
+    async with aclosing(chat.stream(prompt_for(asking()), budget_seconds=10)) as pieces:
+        draft = read("".join([piece async for piece in pieces]))
+    assert emulator.requests_to("/api/chat")[0].body["format"] == SCHEMA
+    assert draft.answer.startswith("To start a habit that sticks, choose one small action")
+    assert draft.quotes is not None
+    assert all(quote in HABIT.text for quote in draft.quotes[1])
+
+
+async def test_an_option_of_a_wrong_type_is_the_hosts_error(
+    make_host: MakeHost, emulator: OllamaEmulator
+) -> None:
+    """Ollama answers 500 there, as when it breaks."""
+    chat = OllamaChat(make_host(), CHAT, num_ctx="large")  # type: ignore[arg-type]
+    with pytest.raises(ModelUnavailable, match="must be of type integer"):
+        await collected(chat)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
