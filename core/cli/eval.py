@@ -114,7 +114,7 @@ def answers_(
         figures = await examiner.measure(
             occasion.golden, occasion.questions, short=short, progress=counter
         )
-        subjects = candidates.subjects(occasion.owner, figures, model=model, prompt=prompt)
+        subjects = candidates.subjects(figures, model=model, prompt=prompt)
         await _record(occasion, "answers", subjects, short, figures)
         return figures
 

@@ -99,6 +99,9 @@ def promote(
     label: Label = "production",
     percent: Annotated[int, typer.Option(help="Of the contacts, for a candidate.")] = 100,
     creator: Creator = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when it was measured as worse, or not at all.")
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put a version to work. One that was measured as worse than the present one is refused."""
@@ -106,7 +109,7 @@ def promote(
     async def run() -> ModelLabel:
         async with _models(data_dir, creator) as (models, owner):
             return await models.registry.promote(
-                name, version, label, percent, creator_id=owner, actor=ACTOR
+                name, version, label, percent, creator_id=owner, actor=ACTOR, is_forced=force
             )
 
     _tell(asyncio.run(run()))

@@ -130,16 +130,9 @@ async def with_prompt(
     return chain.using(templates=OneTemplate(template=template))
 
 
-def subjects(owner: UUID, figures: Mapping[str, Any], *, model: str, prompt: str) -> Sequence[str]:
+def subjects(figures: Mapping[str, Any], *, model: str, prompt: str) -> Sequence[str]:
     """Of what an evaluation of answers tells: what was named, else all that had a part in it."""
     named = [f"model {model}"] * bool(model) + [f"prompt {prompt}"] * bool(prompt)
-    if named:
-        return named
     spoke = [f"model {name}" for name in figures["models"]]
     asked = [f"prompt {name}" for name in figures["prompts"]]
-    return [spoken_of(owner, subject) for subject in spoke + asked]
-
-
-def spoken_of(owner: UUID, subject: str) -> str:
-    """As the owner itself calls it: what is the house's is not `shared/` to the house."""
-    return subject.replace("shared/", "", 1) if owner == HOUSE else subject
+    return named or spoke + asked

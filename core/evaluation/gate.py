@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from core.evaluation.records import own_name
 from shared.database import DatabaseManager
 from shared.errors import Conflict
 from shared.models import evaluations
@@ -37,7 +38,10 @@ class EvaluationGate:
 
         What was never measured has no score to defend: any version may take its place.
         """
-        if against is None or against == subject:
+        if against is None:
+            return
+        subject, against = own_name(creator_id, subject), own_name(creator_id, against)
+        if against == subject:
             return
         production = await self._newest(creator_id, against)
         if not production:

@@ -14,6 +14,11 @@ from shared.models.evaluations import EvaluationKind, NewEvaluation
 Kind = EvaluationKind
 
 
+def own_name(owner: UUID, subject: str) -> str:
+    """As its owner calls a version: to the house its own are not `shared/`."""
+    return subject.replace("shared/", "", 1) if owner == HOUSE else subject
+
+
 async def record(
     database: DatabaseManager,
     owner: UUID,
@@ -32,6 +37,10 @@ async def record(
     async with database.transaction(owner) as db:
         for subject in subjects:
             new = NewEvaluation(
-                kind=kind, subject=subject, dataset=name, dataset_hash=digest, figures=figures
+                kind=kind,
+                subject=own_name(owner, subject),
+                dataset=name,
+                dataset_hash=digest,
+                figures=figures,
             )
             await evaluations.add(db, owner, new)

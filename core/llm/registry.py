@@ -155,24 +155,26 @@ class ModelRegistry:
         *,
         creator_id: UUID | None = None,
         actor: str = "operator",
+        is_forced: bool = False,
     ) -> ModelLabel:
         """Let a label point at a version that this creator (None: the house) registered.
 
-        Raises UnknownModel, InvalidInput, and Conflict when the gate refuses.
+        Raises UnknownModel, InvalidInput, and Conflict when the gate refuses. `is_forced` asks no
+        gate, and is noted in the audit log.
         """
         owner = creator_id or HOUSE
         _check_label(label, percent)
         shelf = await self._shelves.read(owner)
         if not 0 < version <= MAX_VERSION or shelf.exactly(name, version) is None:
             raise UnknownModel(f"there is no model {name}@{version} here"[:120])
-        if label == PRODUCTION and self.gate is not None:
+        if label == PRODUCTION and self.gate is not None and not is_forced:
             await self.gate.check(
                 owner, f"model {name}@{version}", await self._against(name, owner)
             )
         async with self._database.transaction(owner) as db:
             await rows.lock(db, owner)
             moved = await rows.point(db, owner, name, label, version, percent=percent)
-            await _note_label(db, owner, actor, "model.promoted", moved)
+            await _note_label(db, owner, actor, "model.promoted", moved, forced=is_forced)
         self.forget(owner)
         return moved
 
@@ -272,7 +274,12 @@ def _check_label(label: str, percent: int) -> None:
 
 
 async def _note_label(
-    db: PgConnection, owner: UUID, actor: str, action: str, label: ModelLabel
+    db: PgConnection,
+    owner: UUID,
+    actor: str,
+    action: str,
+    label: ModelLabel,
+    **detail: bool,
 ) -> None:
     await note(
         db,
@@ -282,4 +289,5 @@ async def _note_label(
         target=f"{label.name}@{label.version}",
         label=label.label,
         percent=label.percent,
+        **detail,
     )

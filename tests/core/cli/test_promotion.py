@@ -1,4 +1,4 @@
-"""A prompt that was measured as worse does not take the place of the one in production."""
+"""What was measured as worse does not take the place of the one in production."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from core.evaluation.gate import NotEvaluated, ScoresBelowProduction
 from core.house import HOUSE
 from core.llm.emulator import create_ollama_emulator
 from core.llm.prompts import built_in
+from core.llm.registry import UnknownModel
 from shared.database import DatabaseManager
 from shared.models import evaluations
 from tests.core.cli.conftest import Cairn, Outcome
@@ -27,7 +28,7 @@ UNMARKED = (
 
 @pytest.fixture(autouse=True)
 async def _ollama(cairn: Cairn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    async with serving(create_ollama_emulator(num_parallel=4).app) as url:
+    async with serving(create_ollama_emulator(num_parallel=4, token_seconds=0).app) as url:
         monkeypatch.setenv("CAIRN_OLLAMA__HOST", url)
         yield
 
@@ -35,9 +36,7 @@ async def _ollama(cairn: Cairn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_it_must_be_measured_and_not_be_worse(
     cairn: Cairn, database: DatabaseManager, tmp_path: Path
 ) -> None:
-    for file in DATA.glob("*.jsonl"):  # a few of each will do
-        kept_lines = file.read_text().splitlines()[:4]
-        (tmp_path / file.name).write_text("\n".join(kept_lines))
+    _write_few(tmp_path)
     await _save(cairn, tmp_path, built_in("answer")[0].body)
     assert (await _promote(cairn, "1")).code == 0  # there is nothing to compare with
     good = await _measure(cairn, tmp_path, "answer@1")
@@ -66,21 +65,50 @@ async def test_it_must_be_measured_and_not_be_worse(
     assert [row["forced"] for row in forced] == ["false", "true"]
 
 
+async def test_a_model_is_measured_by_its_own_answers_alone(
+    cairn: Cairn, database: DatabaseManager, tmp_path: Path
+) -> None:
+    _write_few(tmp_path)
+    for path in ("ollama:llama3.2:3b", "extractive"):
+        added = await cairn("models", "register", "answers", path)
+        assert added.code == 0, added.error
+    asked = await _evaluated(cairn, tmp_path, "--model", "answers@1")
+    assert asked["models"] == ["shared/answers@1"]
+    assert asked["score"] > 0.6
+    quoted = await _evaluated(cairn, tmp_path, "--model", "answers@2")
+    assert set(quoted["rungs"]) <= {"extractive", "refused"}
+    wrong = await cairn("eval", "answers", "--data", str(tmp_path), "--model", "answers@9")
+    assert isinstance(wrong.error, UnknownModel)
+    async with database.transaction(HOUSE) as db:
+        kept = await evaluations.history(db, HOUSE, limit=10)
+    assert [record.subject for record in kept] == ["model answers@2", "model answers@1"]
+
+
 async def _save(cairn: Cairn, folder: Path, body: str) -> None:
     file = folder / "answer.md.j2"
     file.write_text(body)
-    saved = await cairn("prompts", "save", "answer", str(file), "--shared")
+    saved = await cairn("prompts", "save", "answer", str(file))
     assert saved.code == 0, saved.error
 
 
 async def _promote(cairn: Cairn, version: str, *more: str) -> Outcome:
-    return await cairn("prompts", "promote", "answer", version, "--shared", *more)
+    return await cairn("prompts", "promote", "answer", version, *more)
 
 
 async def _measure(cairn: Cairn, folder: Path, prompt: str) -> dict[str, Any]:
+    return await _evaluated(cairn, folder, "--prompt", prompt)
+
+
+async def _evaluated(cairn: Cairn, folder: Path, *what: str) -> dict[str, Any]:
     file = folder / "figures.json"
-    arguments = ("--data", str(folder), "--prompt", prompt, "--json", str(file))
-    outcome = await cairn("eval", "answers", *arguments)
+    arguments = ("--data", str(folder), "--json", str(file))
+    outcome = await cairn("eval", "answers", *arguments, *what)
     assert outcome.code == 0, outcome.error
     found: dict[str, Any] = json.loads(file.read_text())
     return found
+
+
+def _write_few(folder: Path) -> None:
+    """A few lines of each file will do."""
+    for file in DATA.glob("*.jsonl"):
+        (folder / file.name).write_text("\n".join(file.read_text().splitlines()[:4]))

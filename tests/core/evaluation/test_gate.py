@@ -70,6 +70,14 @@ async def test_one_data_set_on_which_it_is_worse_is_enough(
         await EvaluationGate(database).check(creator, NEW, OLD)
 
 
+async def test_to_the_house_its_own_are_not_shared_ones(database: DatabaseManager) -> None:
+    await ensure_house(database)
+    await _measured(database, HOUSE, OLD, 0.9)
+    await _measured(database, HOUSE, NEW, 0.1)
+    with pytest.raises(ScoresBelowProduction):
+        await EvaluationGate(database).check(HOUSE, NEW, "model shared/answers@1")
+
+
 async def test_figures_of_others_and_of_the_house_are_not_this_creators(
     database: DatabaseManager, creator: UUID, add_creator: AddCreator
 ) -> None:
