@@ -171,10 +171,10 @@ async def _follow(
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[count]}"),
             TimeRemainingColumn(),
         ) as bar:
-            task = bar.add_task(record.state, total=None)
+            task = bar.add_task(record.state, total=None, count="")
             while _is_going(record):
                 _show(bar, task, record)
                 await asyncio.sleep(POLL_SECONDS)
@@ -200,6 +200,7 @@ def _show(bar: Progress, task: TaskID, record: MigrationRecord) -> None:
         description=record.state + waits,
         completed=min(record.done, record.total),
         total=record.total or None,
+        count=f"{record.done}/{record.total}",
     )
 
 

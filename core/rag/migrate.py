@@ -288,6 +288,9 @@ class EmbeddingMigration:
         migration_id = new_id()
         async with self._database.transaction(creator_id) as db:
             active = await embeddings.active_space(db, creator_id)
+            last = await migrations.latest(db, creator_id)
+            if last is not None and last.is_open:
+                raise MigrationOpen
             if active is None:
                 raise InvalidInput("there is no index to migrate yet", code="no_index")
             if active.name == target.space:

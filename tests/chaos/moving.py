@@ -1,6 +1,7 @@
 """An index that is asked all the while its embedding model is changed, and what came of it."""
 
 import asyncio
+import itertools
 import math
 import random
 import re
@@ -25,6 +26,7 @@ WORDS_A_CHUNK, WORDS_A_QUESTION = 30, 12
 QUESTIONS = 40
 AMONG = 10
 ATTEMPTS = 5
+AT_ONCE = 8
 # Cosines come back as 32-bit distances.
 SAME = 2e-3
 
@@ -147,15 +149,16 @@ class Asking:
         return {one.question.exercise: one.is_found for one in asked}
 
     async def _ask_on(self) -> None:
+        """On a machine that is slower than the pace, as often as it can."""
         under_way: set[asyncio.Task[None]] = set()
-        started, number = time.monotonic(), 0
-        while True:
-            question = self.questions[number % len(self.questions)]
-            task = asyncio.create_task(self._note(question))
+        for number in itertools.count():
+            due = time.monotonic() + 1 / self.per_second
+            task = asyncio.create_task(self._note(self.questions[number % len(self.questions)]))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
-            number += 1
-            await asyncio.sleep(max(0.0, started + number / self.per_second - time.monotonic()))
+            if len(under_way) >= AT_ONCE:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _note(self, question: Question) -> None:
         try:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.llm.emulator import create_ollama_emulator
+from core.rag import vectors
 from shared.models.migrations import MigrationRecord
 from shared.settings import OllamaSettings, Settings
 from tests.chaos.moving import Asking, Library, judge
@@ -24,13 +25,14 @@ pytestmark = pytest.mark.chaos
 CHUNKS = int(os.environ.get("CHAOS_CHUNKS", "300"))
 QUERIES = float(os.environ.get("CHAOS_QUERIES", "20"))
 PATIENCE = 60 + CHUNKS / 20
+PATIENT_SECONDS = 60.0
 KILLED, INTERRUPTED = -9, 130
 STEPS = (
-    "migrate-after-prepare",
-    "migrate-mid-backfill",
-    "migrate-before-switch",
-    "migrate-after-switch",
-    "migrate-mid-drop",
+    "migrate-after-prepare:kill",
+    f"migrate-mid-backfill:kill:{max(1, CHUNKS // 200)}",  # half of the batches done
+    "migrate-before-switch:kill",
+    "migrate-after-switch:kill",
+    "migrate-mid-drop:kill",
 )
 OLD = "wordllama-256"
 # An approximate index may miss what it found before, or the other way round.
@@ -38,9 +40,14 @@ APPROXIMATE = 0.98
 
 
 @pytest.fixture
-async def settings(settings: Settings) -> AsyncIterator[Settings]:
+async def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
+    """With an emulated Ollama, and so patient that a busy machine makes no search give up."""
+    monkeypatch.setattr(vectors, "QUERY_SECONDS", PATIENT_SECONDS)
+    chroma = settings.chroma.model_copy(update={"timeout_seconds": PATIENT_SECONDS})
+    database = settings.database.model_copy(update={"pool_wait_seconds": PATIENT_SECONDS})
     async with serving(create_ollama_emulator().app) as url:
-        yield settings.model_copy(update={"ollama": OllamaSettings(host=url)})
+        ollama = OllamaSettings(host=url)
+        yield settings.model_copy(update={"ollama": ollama, "chroma": chroma, "database": database})
 
 
 async def latest(stage: Stage) -> MigrationRecord:
@@ -75,7 +82,7 @@ async def test_no_question_fails_while_the_model_is_changed_and_workers_are_kill
         )
         late = []
         for step in STEPS:
-            dying = await stage.start_worker(f"{step}:kill")
+            dying = await stage.start_worker(step)
             assert await dying.ended(PATIENCE) == KILLED, step
             late.append(await library.add(stage.runtime.knowledge, 3))
         await stage.runtime.knowledge.delete_document(stage.creator_id, late[0])
@@ -97,9 +104,9 @@ async def test_no_question_fails_while_the_model_is_changed_and_workers_are_kill
 async def nothing_is_left_of(old: str, stage: Stage, new: str) -> None:
     """Chroma and the ledger hold each chunk once, in the new space alone."""
     rows = await stage.fetch("SELECT id FROM app.knowledge_chunks")
-    vectors = stage.runtime.vectors
-    assert await vectors.ids(stage.creator_id, old) == set()
-    assert await vectors.ids(stage.creator_id, new) == {row["id"] for row in rows}
+    held = stage.runtime.vectors
+    assert await held.ids(stage.creator_id, old) == set()
+    assert await held.ids(stage.creator_id, new) == {row["id"] for row in rows}
     ledger = await stage.fetch("SELECT DISTINCT space, state FROM app.chunk_embeddings")
     assert [tuple(row) for row in ledger] == [(new, "stored")]
 

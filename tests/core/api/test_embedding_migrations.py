@@ -83,12 +83,15 @@ async def test_what_makes_no_sense_is_refused_with_a_reason(
     for body, code in (
         ({"to": "ollama:nomic-embed-text"}, "same_space"),
         ({"to": space}, "same_space"),
-        ({"to": "nonsense"}, "unknown_model"),
+        ({"to": "passages@production"}, "same_space"),
+        ({"to": "answers@production"}, "unknown_model"),
         ({"to": "embedded:wordllama", "batch_size": 0}, "invalid_input"),
         ({"to": "embedded:wordllama", "creator_id": str(bob.id)}, "invalid_input"),
     ):
         response = await asked.api.post(PATH, json=body)
         assert (response.status_code, response.json()["code"]) == (422, code)
+    unknown = await asked.api.post(PATH, json={"to": "nonsense@2"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_model")
     started = (await asked.api.post(PATH, json=NEW)).json()
     second = await asked.api.post(PATH, json=NEW)
     assert (second.status_code, second.json()["code"]) == (409, "migration_open")
