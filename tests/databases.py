@@ -154,7 +154,7 @@ async def emptied(admin_url: str) -> str | None:
     None where that did not work: nobody can say what such a database is like.
     """
     try:
-        connection = await asyncpg.connect(admin_url, timeout=5)
+        connection = await asyncpg.connect(admin_url, timeout=30)
     except (OSError, asyncpg.PostgresError):
         return None
     try:
@@ -176,7 +176,7 @@ async def drop(engines: EngineUrls, name: str) -> None:
 
 
 async def execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await asyncpg.connect(url, timeout=30)
     try:
         await connection.execute(sql)
     finally:

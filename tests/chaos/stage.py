@@ -141,7 +141,7 @@ class Stage:
         if anew and self._connection is not None:
             self._connection.terminate()
         if anew or self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self.urls.admin, timeout=5)
+            self._connection = await asyncpg.connect(self.urls.admin, timeout=30)
         return self._connection
 
     async def quiet(self, timeout: float = QUIET_SECONDS) -> None:
