@@ -38,6 +38,8 @@ else:
     DriverConnection = asyncpg.Connection
 
 _BEGIN = "BEGIN; SELECT set_config('app.current_creator_id', '{creator_id}', true)"
+# Faster by a flush to disk; a crash of the server may lose the commit, never the order of commits.
+_BEGIN_REPEATABLE = f"{_BEGIN}; SET LOCAL synchronous_commit = off"
 _BIND_SESSION = text("SELECT set_config('app.current_creator_id', :creator, true)")
 # What the driver raises when the server is away, restarting, out of something, or in another's
 # way for too long: the same statement may well succeed a moment later.
@@ -115,11 +117,13 @@ async def _already_reset(_connection: DriverConnection) -> None:
 
 
 @asynccontextmanager
-async def _begun(connection: PgConnection, creator_id: UUID) -> AsyncIterator[None]:
+async def _begun(
+    connection: PgConnection, creator_id: UUID, begin: str = _BEGIN
+) -> AsyncIterator[None]:
     """A transaction bound to a creator; each end of it is one round trip."""
     try:
         # The text of a UUID, so nothing that could end the literal.
-        await connection.execute(_BEGIN.format(creator_id=_bound(creator_id)))
+        await connection.execute(begin.format(creator_id=_bound(creator_id)))
         yield
         await connection.execute("COMMIT; RESET ALL")
     except BaseException:
@@ -202,9 +206,16 @@ class DatabaseManager:
             raise
 
     @asynccontextmanager
-    async def transaction(self, creator_id: UUID) -> AsyncIterator[PgConnection]:
-        """A driver connection inside a transaction bound to `creator_id`, for the hot path."""
-        async with self._acquired(self._pool) as connection, _begun(connection, creator_id):
+    async def transaction(
+        self, creator_id: UUID, *, is_repeatable: bool = False
+    ) -> AsyncIterator[PgConnection]:
+        """A driver connection inside a transaction bound to `creator_id`, for the hot path.
+
+        `is_repeatable`: should the server crash, what was done is done again anyway, so the commit
+        waits for no disk.
+        """
+        begin = _BEGIN_REPEATABLE if is_repeatable else _BEGIN
+        async with self._acquired(self._pool) as connection, _begun(connection, creator_id, begin):
             yield connection
 
     @asynccontextmanager

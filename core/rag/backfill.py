@@ -89,9 +89,10 @@ class Backfill:
             ids = [chunk.id for chunk in batch]
             vectors = await embedder.embed([passage_text(chunk) for chunk in batch], kind="passage")
             await self._vectors.upsert(creator_id, space, ids, vectors)
-            async with self._database.transaction(creator_id) as db:
+            # Lost marks are made again: the same vector is stored under the same id.
+            async with self._database.transaction(creator_id, is_repeatable=True) as db:
                 wanted = await embeddings.mark_stored(db, creator_id, space, ids)
-                if document_id:
+                if document_id and start + MODEL_BATCH < len(chunks):
                     done = await embeddings.share_stored(db, creator_id, space, document_id)
                     await knowledge.record_progress(db, creator_id, document_id, (1 + done) / 2)
             # Deleted while it was being embedded: the sweep may have passed already.

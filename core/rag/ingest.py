@@ -50,7 +50,7 @@ class Ingestion:
         if unread is not None:
             async with self._failing(creator_id, document_id, unread.content_hash):
                 await self._pickup.finish(creator_id, unread)
-        async with self._database.transaction(creator_id) as db:
+        async with self._database.transaction(creator_id, is_repeatable=True) as db:
             document = await knowledge.begin_indexing(db, creator_id, document_id)
             active = await embeddings.active_space(db, creator_id)
         if document is None:
@@ -111,7 +111,7 @@ class Ingestion:
             return await embeddings.spaces(db, creator_id)
 
     async def _finish(self, creator_id: UUID, document: DocumentText) -> None:
-        async with self._database.transaction(creator_id) as db:
+        async with self._database.transaction(creator_id, is_repeatable=True) as db:
             await knowledge.finish_document(db, creator_id, document.id, document.content_hash)
             must_sweep = await embeddings.doomed(db, creator_id, limit=1)
         if must_sweep:
