@@ -10,7 +10,10 @@ import httpx
 
 from adapters.telegram.emulator import TelegramEmulator
 from core.creators import NewCreator, add_creator
+from core.llm.emulator.models import CHAT_MODEL
+from core.llm.prompts import built_in
 from core.runtime import Runtime
+from shared.models import evaluations
 from tests.waiting import eventually
 
 TOPIC = "juggling lanterns"
@@ -162,6 +165,7 @@ async def fill(school: School, canaries: Canaries, telegram_url: str) -> None:
         settings={"bot_username": plant("bot username"), "note": plant("setting")},
     )
     await _teach(school, canaries)
+    await _tune(school, canaries)
     guest = Guest(school=school, route=web["route_key"])
     await guest.arrives(plant("visitor name"), start=plant("deep link"))
     await _set_goal(guest, canaries)
@@ -185,6 +189,31 @@ async def _teach(school: School, canaries: Canaries) -> None:
     file = (f"{plant('file name')}.md", f"# Kites\n\nKites: {plant('file')}.".encode())
     added = await school.api("POST", "knowledge/documents", files={"file": file})
     await school.runtime.knowledge.ingest(school.id, UUID(added["id"]))
+
+
+async def _tune(school: School, canaries: Canaries) -> None:
+    """A prompt and a model of its own, both in use, and a measurement."""
+    plant = canaries.plant
+    body = built_in("answer")[0].body.replace(
+        "{{ persona }}", f"{{{{ persona }}}} {plant('prompt')}"
+    )
+    saved = {"body": body, "note": plant("prompt note")}
+    await school.api("POST", "prompts/answer/versions", json=saved)
+    label = {"label": "production", "version": 1}
+    await school.api("POST", "prompts/answer/labels", json=label)
+    model = {"name": "answers", "model_type": "chat", "model_path": f"ollama:{CHAT_MODEL.name}"}
+    await school.api("POST", "models", json=model | {"dependencies": [plant("dependency")]})
+    own = {"name": plant("model name"), "model_type": "chat", "model_path": "extractive"}
+    await school.api("POST", "models", json=own)
+    measured = evaluations.NewEvaluation(
+        kind="answers",
+        subject="prompt answer@1",
+        dataset=plant("data set"),
+        dataset_hash=b"same",
+        figures={"score": 1.0},
+    )
+    async with school.runtime.database.transaction(school.id) as connection:
+        await evaluations.add(connection, school.id, measured)
 
 
 async def _set_goal(guest: Guest, canaries: Canaries) -> None:
