@@ -16,6 +16,7 @@ from core.runtime import Runtime
 from migrations import runner
 from migrations.partitions import months_from, partition_name
 from shared.errors import AppError
+from shared.models import embeddings
 from shared.tenancy import audit_catalog, check_schema, refuse_strong_role
 
 
@@ -69,6 +70,7 @@ async def _findings(runtime: Runtime) -> AsyncIterator[Finding]:
     yield await _ollama(runtime)
     async for finding in _models(runtime):
         yield finding
+    yield await _spaces(runtime)
     yield await _credentials(runtime)
     async for finding in _attention(runtime):
         yield finding
@@ -176,6 +178,21 @@ def _model_mend(checkup: Checkup) -> str:
     if checkup.state == "missing":
         return f"ollama pull {checkup.model.path.model}"
     return "register the new one and promote it, or pull the one before; `cairn models check`"
+
+
+async def _spaces(runtime: Runtime) -> Finding:
+    """Whether questions can be embedded as the stored vectors were."""
+    in_use: set[str] = set()
+    for creator_id in await creator_ids(runtime.database):
+        async with runtime.database.transaction(creator_id) as connection:
+            space = await embeddings.active_space(connection, creator_id)
+        in_use |= {space.name} if space else set()
+    lost = [name for name in sorted(in_use) if not await runtime.models.embedders.find(name)]
+    if lost:
+        state = f"no host has the model of {', '.join(lost)}: search goes by words alone"
+        mend = "pull that model again, or `cairn embeddings start` with another"
+        return Finding(name="embeddings", state=state, well=False, mend=mend)
+    return Finding(name="embeddings", state="every index has its model")
 
 
 async def _credentials(runtime: Runtime) -> Finding:

@@ -14,6 +14,7 @@ from core.llm.registry import ModelMetadata, ModelRegistry
 
 ANSWERS = "answers"
 MOST_RUNGS = 8
+MOST_HOSTS = 3  # for one model: the next model should have its turn too
 
 
 class RegisteredRungs:
@@ -50,5 +51,5 @@ class RegisteredRungs:
                 breaker=self._hosts.breakers.of(host.address, path.model),
                 ref=model.ref,
             )
-            for host in self._hosts.in_order(path.model, digest=model.digest)
+            for host in self._hosts.in_order(path.model, digest=model.digest)[:MOST_HOSTS]
         ]
