@@ -161,52 +161,6 @@ async def corpus_stats(db: PgConnection, creator_id: UUID) -> CorpusStats:
     return CorpusStats(**row) if row else CorpusStats(chunks=0, total_length=0)
 
 
-async def document_frequencies(
-    db: PgConnection, creator_id: UUID, terms: Sequence[str]
-) -> dict[str, int]:
-    """In how many chunks each term stands; terms that stand in none are absent."""
-    rows = await db.fetch(
-        """
-        SELECT term, count(*) AS chunks FROM app.knowledge_postings
-        WHERE creator_id = $1 AND term = ANY($2::text[]) GROUP BY term
-        """,
-        creator_id,
-        terms,
-    )
-    return {row["term"]: row["chunks"] for row in rows}
-
-
-async def rank_bm25(
-    db: PgConnection,
-    creator_id: UUID,
-    idf_by_term: Mapping[str, float],
-    *,
-    k1: float,
-    b: float,
-    average_length: float,
-    limit: int,
-) -> list[tuple[UUID, float]]:
-    """The best chunks by BM25, best first."""
-    rows = await db.fetch(
-        """
-        SELECT p.chunk_id,
-               sum(q.idf * p.tf * ($4::float8 + 1)
-                   / (p.tf + $4 * (1 - $5::float8 + $5 * p.length / $6::float8))) AS score
-        FROM unnest($2::text[], $3::float8[]) AS q (term, idf)
-        JOIN app.knowledge_postings p ON p.creator_id = $1 AND p.term = q.term
-        GROUP BY p.chunk_id ORDER BY score DESC, p.chunk_id LIMIT $7
-        """,
-        creator_id,
-        list(idf_by_term),
-        list(idf_by_term.values()),
-        k1,
-        b,
-        average_length,
-        limit,
-    )
-    return [(row["chunk_id"], row["score"]) for row in rows]
-
-
 async def read_chunks(
     db: PgConnection, creator_id: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, ChunkText]:

@@ -193,3 +193,23 @@ async def test_bad_queries_are_refused_with_a_code(
 async def test_any_text_is_a_query(knowledge: Knowledge, creator: UUID, query: str) -> None:
     await add(knowledge, creator, "Habits", HABITS)
     assert not (await knowledge.search(creator, query)).degraded
+
+
+async def test_a_follow_up_finds_what_the_question_before_it_was_about(
+    knowledge: Knowledge, creator: UUID
+) -> None:
+    await add(knowledge, creator, "Habits", HABITS)
+    earlier = "What if I miss a day of my habit?"
+    alone = await knowledge.search(creator, "and why?")
+    joined = await knowledge.search(creator, "and why?", history=["Hello", earlier])
+    assert (alone.query, alone.answerable) == ("and why?", False)
+    assert (joined.query, joined.answerable) == (f"{earlier} and why?", True)
+    assert joined.passages[0].heading.endswith("What if I miss a day?")
+
+
+async def test_a_search_says_what_its_verdict_rests_on(knowledge: Knowledge, creator: UUID) -> None:
+    await add(knowledge, creator, "Habits", HABITS)
+    result = await knowledge.search(creator, "Should I return after a missed day?")
+    assert (result.space, result.calibration) == (SPACE, "built-in: wordllama")
+    assert 0 < result.evidence["coverage"] <= 1
+    assert 0 < result.confidence <= 1

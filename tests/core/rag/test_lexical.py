@@ -1,6 +1,7 @@
 """BM25 in Postgres is BM25: its scores are compared with the formula worked out in Python."""
 
 import math
+import random
 from uuid import UUID
 
 import pytest
@@ -67,4 +68,54 @@ async def test_unknown_words_and_no_words_find_nothing(
     await add(knowledge, creator, "Sleep", TEXTS["Sleep"])
     unknown = await search(database, creator, "Ulaanbaatar")
     assert (unknown.hits, unknown.known) == ([], frozenset())
-    assert (await search(database, creator, "what is it")).hits == ()
+    assert (await search(database, creator, "what is it")).hits == []
+
+
+async def test_statistics_equal_a_recount_whatever_happened(
+    knowledge: Knowledge, database: DatabaseManager, creator: UUID
+) -> None:
+    """Random additions, replacements and deletions; the same ones in every run."""
+    dice = random.Random(7)
+    ids: dict[str, UUID] = {}
+    for step in range(12):
+        source, action = f"note-{dice.randrange(4)}", dice.choice(["store", "store", "delete"])
+        if action == "store":
+            text = " ".join(dice.choices(["sleep", "goal", "habit", "cue", "walk"], k=30 + step))
+            document = await knowledge.add_document(
+                creator, title="Note", text=text, source_uri=source
+            )
+            await knowledge.ingest(creator, document.id)
+            ids[source] = document.id
+        elif source in ids:
+            await knowledge.delete_document(creator, ids.pop(source))
+        assert await counted(database, creator) == await recounted(database, creator)
+
+
+async def counted(database: DatabaseManager, creator_id: UUID) -> tuple[int, int]:
+    async with database.transaction(creator_id) as db:
+        stats = await tables.corpus_stats(db, creator_id)
+    return stats.chunks, stats.total_length
+
+
+async def recounted(database: DatabaseManager, creator_id: UUID) -> tuple[int, int]:
+    """From the postings: each chunk's length stands in every one of them."""
+    async with database.transaction(creator_id) as db:
+        row = await db.fetchrow("""
+            SELECT count(*) AS chunks, coalesce(sum(length), 0) AS length
+            FROM (SELECT DISTINCT chunk_id, length FROM app.knowledge_postings) p
+            """)
+    assert row is not None
+    return row["chunks"], row["length"]
+
+
+async def test_the_shares_of_the_words_add_up_to_the_score(
+    knowledge: Knowledge, creator: UUID
+) -> None:
+    for title, text in TEXTS.items():
+        await add(knowledge, creator, title, text)
+    result = await knowledge.search(creator, "sleep in a dark room, sleep for goals")
+    for passage in result.passages:
+        shares = passage.explain["bm25_by_term"]
+        assert isinstance(shares, dict)
+        assert sum(shares.values()) == pytest.approx(passage.explain["bm25"] or 0.0, abs=1e-3)
+    assert result.passages[0].explain["weights"] == {"vector": 1.0, "lexical": 4.0, "k": 0}
