@@ -12,7 +12,16 @@ from pathlib import Path
 
 from benchmarks import report, stage
 
-NAMES = ("accept", "turns", "channels", "scaling", "rls", "retrieval", "crowded_retrieval")
+NAMES = (
+    "accept",
+    "turns",
+    "channels",
+    "scaling",
+    "rls",
+    "ingest",
+    "retrieval",
+    "crowded_retrieval",
+)
 
 
 async def measure(names: list[str], *, quick: bool, data: Path | None) -> None:

@@ -19,6 +19,7 @@ from core.llm.base import (
     ChatPrompt,
     ChatRung,
     ChatUsage,
+    ModelGarbled,
     ModelOverloaded,
     ModelRejected,
     Rungs,
@@ -194,6 +195,8 @@ class AnswerChain:
                 stream = rung.model.stream(prompt, budget_seconds=budget, usage=usage)
                 async with aclosing(stream) as pieces:
                     async for piece in pieces:
+                        if reader.is_too_long:
+                            raise ModelGarbled("the answer does not end")
                         if added := reader.take(piece):
                             yield Delta(text=added)
         except ModelError as error:
@@ -203,7 +206,9 @@ class AnswerChain:
             if reader.answer:
                 yield Restart(reason=error.code)
             return
-        completion = _completion(rung.identity, prompt, reader.draft(), request, usage)
+        completion = await asyncio.to_thread(
+            _completion, rung.identity, prompt, reader.draft(), request, usage
+        )
         if completion is None:
             log.info("answer.unsupported", model=rung.identity, finish=usage.finish)
             if reader.answer:

@@ -15,6 +15,7 @@ from core.llm.statements import Statement, joined, spaced, split
 from core.llm.structured import Draft
 from core.llm.support import has_facts, is_supported
 
+MOST_STATEMENTS = 60  # an answer has a dozen
 LEAST_KEPT = 0.5  # of an answer's facts: with fewer, what is left may mislead
 
 
@@ -38,6 +39,8 @@ def check(draft: Draft, passages: Sequence[Passage]) -> Checked | None:
     """None when too little of the answer stands in the passages it cites."""
     text = spaced(draft.answer)
     statements = split(text, len(passages))
+    if len(statements) > MOST_STATEMENTS:
+        return None
     trial = _Trial(draft=draft, statements=statements, passages=passages)
     kept = _led(list(trial.kept()))
     claims = sum(1 for one in kept if one.has_facts)

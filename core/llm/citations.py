@@ -10,7 +10,7 @@ from core.rag.tokenize import terms
 
 # [1] · [1, 2] · [1][2] · [1-3] · 【1】 · [Passage 1]; but never the text of a link, [1](…).
 MARKER = re.compile(
-    r"[ \t]*[\[【]\s*(?:(?:passages?|sources?|quelle|source:)\s*)?"
+    r"[ \t]{0,8}[\[【]\s*(?:(?:passages?|sources?|quelle|source:)\s*)?"
     r"(?P<numbers>\^?\d+(?:\s*(?:[,;–-]|and|&)\s*\d+)*)(?:†[^\]】]*)?\s*[\]】](?!\()",
     re.IGNORECASE,
 )

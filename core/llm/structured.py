@@ -29,6 +29,7 @@ SCHEMA: Mapping[str, Any] = {
     },
     "required": ["answer", "citations"],
 }
+MOST_CHARACTERS = 16_000
 _FENCE = re.compile(r"\s*```(?:json)?[ \t]*\n?", re.IGNORECASE)
 _MAY_OPEN_A_FENCE = re.compile(r"\s*(?:`{1,2}|```(?:j|js|jso|json)?\s*)?\Z", re.IGNORECASE)
 
@@ -56,6 +57,11 @@ class Reader:
     def __init__(self) -> None:
         self._written = ""
         self._answer = ""
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether no honest answer is that long: its host ignores the limit it was given."""
+        return len(self._written) > MOST_CHARACTERS
 
     @property
     def answer(self) -> str:

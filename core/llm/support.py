@@ -8,6 +8,7 @@ tests/core/llm/pairs.py.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.llm.base import Passage
 from core.llm.figures import figures, is_figure_word, spans, unfounded
@@ -18,6 +19,7 @@ from core.rag.tokenize import terms, words
 # Shares of a sentence's words: in the passage, and in two neighbouring sentences of it.
 LEAST_COVERED = 0.6
 LEAST_TOGETHER = 0.6
+LONGEST_CLAIM = 800  # characters of a sentence that can still be checked
 _SAME_STEM = 5  # letters that words of one stem begin with,
 _OF_THE_LONGER = 0.6  # and which part of the longer one that must be
 
@@ -101,7 +103,7 @@ for _pair in _OPPOSITES:
 # Addresses, markup and mentions: never a model's own.
 _FOREIGN = re.compile(
     r"(?:https?://|www\.|mailto:|tel:)[^\s)>\]]+|(?:javascript|data|vbscript):\S*"
-    r"|</?[A-Za-z!@#][^>]*>?|(?<!\w)@\w+|!\[|\]\([^)]*\)?|&#?\w+;",
+    r"|</?[A-Za-z!@#][^<>]*>?|(?<!\w)@\w+|!\[|\]\([^)]*\)?|&#?\w+;",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[^\W\d_][\w'’-]+")
@@ -123,6 +125,8 @@ class Measured:
 
 def has_facts(claim: str) -> bool:
     """Whether a sentence says anything that could be wrong; a question to the reader doesn't."""
+    if len(claim) > LONGEST_CLAIM:
+        return True
     if _FOREIGN.search(claim) or any(figure.is_sure for figure in figures(claim)):
         return True
     said = [w for w in words(claim) if w not in _CONNECTING and not is_stop_word(w, detect(claim))]
@@ -140,6 +144,8 @@ def is_supported(claim: str, passages: Sequence[Passage], *, is_quoted: bool = F
     Across languages words can't be compared: there the figures must stand in the passage, and the
     claim must come with a quote that was found in it (`is_quoted`).
     """
+    if not passages or len(claim) > LONGEST_CLAIM:
+        return False
     source = "\n".join(_whole(passage) for passage in passages)
     if not set(_FOREIGN.findall(claim)) <= set(_FOREIGN.findall(source)):
         return False
@@ -152,39 +158,55 @@ def _whole(passage: Passage) -> str:
     return f"{passage.title}\n{passage.heading}\n{passage.text}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Sentence:
+    text: str
+    terms: frozenset[str]
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> tuple[_Sentence, ...]:
+    """A passage is read once for all the sentences of an answer."""
+    texts = [s.text for s in sentences(text)] or [text]
+    return tuple(_Sentence(text=each, terms=frozenset(terms(each))) for each in texts)
+
+
+@lru_cache(maxsize=256)
+def _language(text: str) -> str:
+    return detect(text)
+
+
 def _about(claim: str, passages: Sequence[Passage]) -> str:
     """What the passages say with a word of the claim: a figure of something else founds nothing."""
-    said = set(_content(claim, detect(claim) or detect(passages[0].text)))
+    said = set(_content(claim, detect(claim) or _language(passages[0].text)))
     found = [f"{passage.title}\n{passage.heading}" for passage in passages]
     for passage in passages:
-        texts = [s.text for s in sentences(passage.text)] or [passage.text]
-        found += [text for text in texts if not said or _shares(said, text)]
+        found += [s.text for s in _read(passage.text) if not said or _shares(said, s.terms)]
     return "\n".join(found)
 
 
-def _shares(said: set[str], text: str) -> bool:
-    held = set(terms(text))
+def _shares(said: set[str], held: frozenset[str]) -> bool:
     return any(_stands(term, held) for term in said)
 
 
 def is_translated(claim: str, passages: Sequence[Passage]) -> bool:
     """Whether a claim is surely in another language than its passages."""
-    theirs = {detect(passage.text) for passage in passages}
+    theirs = {_language(passage.text) for passage in passages}
     ours = detect(claim)
     return bool(ours) and "" not in theirs and ours not in theirs
 
 
 def measure(claim: str, passages: Sequence[Passage]) -> Measured:
-    language = detect(claim) or (detect(passages[0].text) if passages else "")
+    language = detect(claim) or _language(passages[0].text)
     said = _content(claim, language)
     if not said:
         return Measured(covered=1.0, together=1.0)
     about = {t for p in passages for t in terms(f"{p.title} {p.heading}")}
-    texts = [s.text for p in passages for s in sentences(p.text)] or [p.text for p in passages]
-    held = [set(terms(text)) for text in texts]
-    everything = set().union(about, *held)
+    known = [sentence for p in passages for sentence in _read(p.text)]
+    texts = [sentence.text for sentence in known]
+    everything = about.union(*(sentence.terms for sentence in known))
     covered = _share(said, everything)
-    windows = [_window(held, texts, i) for i in range(len(texts))]
+    windows = [_window(known, i) for i in range(len(known))]
     best_terms, best_text = max(windows, key=lambda w: _share(said, w[0] | about))
     doubt = _doubt(claim, best_text, " ".join((*texts, *(p.heading for p in passages))), language)
     return Measured(covered=covered, together=_share(said, best_terms | about), doubt=doubt)
@@ -200,16 +222,17 @@ def _content(text: str, language: str) -> list[str]:
     ]
 
 
-def _window(held: list[set[str]], texts: list[str], index: int) -> tuple[set[str], list[str]]:
+def _window(known: list[_Sentence], index: int) -> tuple[frozenset[str], list[str]]:
     """A sentence and the one after it."""
-    return set().union(*held[index : index + 2]), texts[index : index + 2]
+    both = known[index : index + 2]
+    return frozenset().union(*(s.terms for s in both)), [s.text for s in both]
 
 
-def _share(said: list[str], held: set[str]) -> float:
+def _share(said: list[str], held: frozenset[str] | set[str]) -> float:
     return sum(1 for term in said if _stands(term, held)) / len(said)
 
 
-def _stands(term: str, held: set[str]) -> bool:
+def _stands(term: str, held: frozenset[str] | set[str]) -> bool:
     if term in held:
         return True
     if len(term) < _SAME_STEM:

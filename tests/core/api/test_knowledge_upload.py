@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +29,8 @@ async def upload(tenant: Tenant, data: bytes, name: str = "file.bin") -> httpx.R
 
 async def work(runtime: Runtime, tenant: Tenant, document_id: str) -> dict[str, Any]:
     """What a worker does with a document, and how it is shown then."""
-    try:
+    with suppress(AppError):
         await runtime.knowledge.ingest(tenant.id, UUID(document_id))
-    except AppError:
-        pass
     shown: dict[str, Any] = (await tenant.api.get(f"{DOCUMENTS}/{document_id}")).json()
     return shown
 

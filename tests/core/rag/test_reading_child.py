@@ -128,8 +128,8 @@ async def test_a_child_has_no_way_out(
     import_first = "import socket, subprocess"
     code = attempt.format(file=tmp_path / "x")
     answer = """print('{"media_type": "text/plain", "title": "", "pages": null}')"""
-    body = f"try:\n  {code}\n  os.close(99)\nexcept Exception as e:\n  {answer}\n  print(type(e).__name__)"
-    _child(monkeypatch, f"{import_first}\n{body}")
+    told = f"except Exception as e:\n  {answer}\n  print(type(e).__name__)"
+    _child(monkeypatch, f"{import_first}\ntry:\n  {code}\n  os.close(99)\n{told}")
     said = (await DocumentReader(seconds=10.0).read(b"x")).text.strip()
     assert said in ("PermissionError", "OSError", "KeyError")
     assert said != "OSError" or "open" in attempt
