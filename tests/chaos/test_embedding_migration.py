@@ -136,3 +136,20 @@ async def test_a_stopped_worker_hands_its_migration_to_the_next_and_ctrl_c_stops
     assert await stopping.ended() == 0
     await stage.start_worker()
     await reach(stage, "done")
+
+
+async def test_a_rebuild_that_is_killed_half_way_is_finished_by_the_next(
+    stage: Stage, chance: random.Random
+) -> None:
+    library = Library(stage=stage, chance=chance)
+    await library.fill(300)  # more than one batch
+    held, creator_id = stage.runtime.vectors, stage.creator_id
+    known = await held.ids(creator_id, OLD)
+    await held.delete_all(creator_id, OLD)
+    rebuild = ("kb", "reindex", "--creator", str(creator_id))
+    dying = await stage.nursery.start(*rebuild, env=stage.environment("mid-ingest:kill"))
+    assert await dying.ended() == KILLED
+    assert len(await held.ids(creator_id, OLD)) < len(known)
+    again = await stage.nursery.start(*rebuild, env=stage.environment())
+    assert await again.ended() == 0, again.tail()
+    assert await held.ids(creator_id, OLD) == known

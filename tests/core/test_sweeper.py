@@ -3,7 +3,9 @@
 import asyncio
 from uuid import UUID
 
-from core.sweeper import sweep, sweep_documents
+from core.sweeper import sweep, sweep_documents, sweep_migrations
+from shared.models import migrations
+from shared.utils.ids import new_id
 from tests.apps import App, working
 from tests.learners import Learner
 
@@ -98,6 +100,35 @@ async def test_a_document_left_half_indexed_is_found(school: App) -> None:
     assert await sweep_documents(database, 60) == 1
     assert await jobs(school) == ["ingest"]
     assert isinstance(added.id, UUID)
+
+
+async def test_a_migration_that_nobody_works_on_is_found_and_one_that_waits_is_not(
+    school: App,
+) -> None:
+    database = school.runtime.database
+    async with database.transaction(school.creator_id) as connection:
+        await migrations.insert(
+            connection,
+            school.creator_id,
+            new_id(),
+            from_space="old",
+            to_space="new",
+            to_model="",
+            batch_size=100,
+            soak_seconds=0,
+        )
+    await lose_jobs(school)
+    for change, found in (
+        ("due_at = now()", 1),
+        ("due_at = now() + interval '9 s'", 0),
+        ("due_at = now(), is_paused = true", 0),
+        ("is_paused = false, state = 'done'", 0),
+    ):
+        await school.fetch(
+            f"UPDATE app.embedding_migrations SET {change} WHERE creator_id = $1"  # noqa: S608
+        )
+        assert await sweep_migrations(database) == found, change
+    assert await jobs(school) == ["migrate"]
 
 
 async def test_a_worker_answers_what_the_queue_lost(learner: Learner) -> None:
