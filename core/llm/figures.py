@@ -7,6 +7,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from core.llm.number_words import (
@@ -79,20 +80,24 @@ class _Reading:
     found: list[Figure] = field(default_factory=list)
 
 
-def figures(text: str) -> list[Figure]:
+@lru_cache(maxsize=2048)  # the sentences of a passage are read for each sentence of an answer
+def figures(text: str) -> tuple[Figure, ...]:
     reading = _Reading(text=text)
     _take_dates(reading)
     _take_times(reading)
     _take_numbers(reading)
     _take_names(reading)
-    return reading.found
+    return tuple(reading.found)
 
 
-def unfounded(claim: str, source: str) -> list[Figure]:
-    """The figures of a claim that don't stand in its source."""
-    known = figures(source)
+def unfounded(claim: str, *sources: str) -> list[Figure]:
+    """The figures of a claim that don't stand in its sources."""
+    claimed = [figure for figure in figures(claim) if figure.is_sure]
+    if not claimed:
+        return []
+    known = [figure for source in sources for figure in figures(source)]
     known += [part for figure in known for part in _parts(figure)]
-    return [f for f in figures(claim) if f.is_sure and not any(_is_same(f, k) for k in known)]
+    return [f for f in claimed if not any(_is_same(f, k) for k in known)]
 
 
 def _is_same(claimed: Figure, known: Figure) -> bool:

@@ -12,6 +12,8 @@ _ABBREVIATIONS = frozenset(
     }
 )
 _END = re.compile(r"(?:[.!?…]+[\"'”’»)\]*_]*(?=\s|$))|(?:[。！？]+[」』”’)]*)")
+_NEXT = re.compile(r"\s*(\S)")
+_LONGEST_ABBREVIATION = 16
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(?P<title>.*?)\s*#*\s*$")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _QUOTED = re.compile(r"\s*>\s?")
@@ -139,12 +141,13 @@ def sentence_ends(text: str, start: int, stop: int) -> Iterator[int]:
 def _is_abbreviation(text: str, start: int, match: re.Match[str]) -> bool:
     if match.group() != ".":
         return False
-    word = re.split(r"[\s(\[\"“]", text[start : match.start()])[-1]
+    before = text[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()]
+    word = re.split(r"[\s(\[\"“]", before)[-1]
     is_initial = len(word) == 1 and word.isalpha() and word.isupper() and word != "I"
     return is_initial or word.lower() in _ABBREVIATIONS
 
 
 def _begins_anew(text: str, end: int) -> bool:
     """A small letter after the stop continues the sentence ("… Yahoo! is")."""
-    following = text[end:].lstrip()[:1]
-    return not following.islower()
+    following = _NEXT.match(text, end)
+    return following is None or not following[1].islower()

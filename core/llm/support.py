@@ -151,7 +151,7 @@ def is_supported(claim: str, passages: Sequence[Passage], *, is_quoted: bool = F
         return False
     if is_translated(claim, passages):
         return is_quoted and not unfounded(claim, source)
-    return not unfounded(claim, _about(claim, passages)) and measure(claim, passages).is_supported
+    return not unfounded(claim, *_about(claim, passages)) and measure(claim, passages).is_supported
 
 
 def _whole(passage: Passage) -> str:
@@ -176,13 +176,13 @@ def _language(text: str) -> str:
     return detect(text)
 
 
-def _about(claim: str, passages: Sequence[Passage]) -> str:
+def _about(claim: str, passages: Sequence[Passage]) -> list[str]:
     """What the passages say with a word of the claim: a figure of something else founds nothing."""
     said = set(_content(claim, detect(claim) or _language(passages[0].text)))
     found = [f"{passage.title}\n{passage.heading}" for passage in passages]
     for passage in passages:
         found += [s.text for s in _read(passage.text) if not said or _shares(said, s.terms)]
-    return "\n".join(found)
+    return found
 
 
 def _shares(said: set[str], held: frozenset[str]) -> bool:
