@@ -82,13 +82,19 @@ class _Trial:
 
     def _support(self, index: int, statement: Statement) -> tuple[int, ...]:
         """The passages it is to name; empty when none that it may lean on says it."""
-        own = [p for p in statement.passages if p not in self._broken]
         if statement.passages:
-            alone = tuple(p for p in own if self._says(statement, (p,)))
-            return alone or (tuple(own) if own and self._says(statement, own) else ())
+            return self._own_support(statement)
         following = self._named_below(index)
         leaning = (*following, *(p for p in self._cited if p not in following))
         return next(((p,) for p in leaning if self._says(statement, (p,))), ())
+
+    def _own_support(self, statement: Statement) -> tuple[int, ...]:
+        """Those of the passages it names that say it; all, when only all of them together do."""
+        own = tuple(p for p in statement.passages if p not in self._broken)
+        alone = tuple(p for p in own if self._says(statement, (p,)))
+        if alone or not own:
+            return alone
+        return own if self._says(statement, own) else ()
 
     def _named_below(self, index: int) -> tuple[int, ...]:
         """A marker at the end of a paragraph stands for the sentences before it."""

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -93,11 +93,13 @@ def figures(text: str) -> tuple[Figure, ...]:
 def unfounded(claim: str, *sources: str) -> list[Figure]:
     """The figures of a claim that don't stand in its sources."""
     claimed = [figure for figure in figures(claim) if figure.is_sure]
-    if not claimed:
-        return []
-    known = [figure for source in sources for figure in figures(source)]
-    known += [part for figure in known for part in _parts(figure)]
+    known = _known(sources) if claimed else []
     return [f for f in claimed if not any(_is_same(f, k) for k in known)]
+
+
+def _known(sources: Sequence[str]) -> list[Figure]:
+    stated = [figure for source in sources for figure in figures(source)]
+    return [*stated, *(part for figure in stated for part in _parts(figure))]
 
 
 def _is_same(claimed: Figure, known: Figure) -> bool:

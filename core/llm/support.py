@@ -201,14 +201,14 @@ def measure(claim: str, passages: Sequence[Passage]) -> Measured:
     said = _content(claim, language)
     if not said:
         return Measured(covered=1.0, together=1.0)
-    about = {t for p in passages for t in terms(f"{p.title} {p.heading}")}
+    titles = " ".join(f"{p.title} {p.heading}" for p in passages)
+    about = frozenset(terms(titles))
     known = [sentence for p in passages for sentence in _read(p.text)]
-    texts = [sentence.text for sentence in known]
-    everything = about.union(*(sentence.terms for sentence in known))
-    covered = _share(said, everything)
-    windows = [_window(known, i) for i in range(len(known))]
-    best_terms, best_text = max(windows, key=lambda w: _share(said, w[0] | about))
-    doubt = _doubt(claim, best_text, " ".join((*texts, *(p.heading for p in passages))), language)
+    covered = _share(said, about.union(*(sentence.terms for sentence in known)))
+    windows = [_window(known, index) for index in range(len(known))]
+    best_terms, best_text = max(windows, key=lambda window: _share(said, window[0] | about))
+    source = " ".join((titles, *(s.text for s in known)))
+    doubt = _doubt(claim, best_text, source, language)
     return Measured(covered=covered, together=_share(said, best_terms | about), doubt=doubt)
 
 
