@@ -87,14 +87,6 @@ async def store_chunks(
 
 async def delete_chunks(db: PgConnection, creator_id: UUID, ids: Sequence[UUID]) -> None:
     """Remove chunks and their postings; mark their vectors, in every space, for removal."""
-    await db.execute(
-        """
-        UPDATE app.chunk_embeddings SET state = 'deleting'
-        WHERE creator_id = $1 AND chunk_id = ANY($2::uuid[])
-        """,
-        creator_id,
-        ids,
-    )
     row = await db.fetchrow(
         """
         WITH gone AS (DELETE FROM app.knowledge_chunks
@@ -106,6 +98,15 @@ async def delete_chunks(db: PgConnection, creator_id: UUID, ids: Sequence[UUID])
     )
     if row and row["chunks"]:
         await _count(db, creator_id, -row["chunks"], -row["length"])
+    # After the count, whose row a new space holds while it lists its chunks (see ledger.py).
+    await db.execute(
+        """
+        UPDATE app.chunk_embeddings SET state = 'deleting'
+        WHERE creator_id = $1 AND chunk_id = ANY($2::uuid[])
+        """,
+        creator_id,
+        ids,
+    )
 
 
 async def _add_postings(db: PgConnection, creator_id: UUID, chunks: Sequence[NewChunk]) -> None:
