@@ -109,7 +109,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         # The child leads a group of its own: whatever it started ends with it.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    # What is left in the pipe keeps it open.
+    while await process.stdout.read(_PIECE):
+        pass
+    await process.wait()
 
 
 def _reading(code: int, answer: bytes) -> Reading:
