@@ -35,6 +35,9 @@ Embeddings = Sequence[Sequence[float]]
 # Chroma refuses more than 5,461 records at once (its limit of SQL variables); smaller ones also
 # keep a call well below the timeout.
 BATCH = 1000
+# A thousand deletions have taken longer than a write may on a busy machine, and a write that is
+# given up counts as an outage for the searches beside it.
+DROPPED_AT_ONCE = 200
 TENANT_KEY = "creator_id"
 OUTAGES = (httpx.TransportError, TimeoutError, OSError, *chroma_http.OUTAGES)
 # A person waits for a search, so it gives up on Chroma sooner than the general timeout.
@@ -154,7 +157,7 @@ class ChromaVectors:
 
     async def delete_all(self, creator_id: UUID, space: str) -> None:
         """Forget every vector the creator has in a space, known to us or not."""
-        while found := await self._some_ids(creator_id, space, offset=0):
+        while found := await self._some_ids(creator_id, space, offset=0, limit=DROPPED_AT_ONCE):
             await self.delete(creator_id, space, found)
 
     async def ids(self, creator_id: UUID, space: str) -> set[UUID]:
@@ -196,10 +199,12 @@ class ChromaVectors:
         await self._writes.close()
         await self._http.close()
 
-    async def _some_ids(self, creator_id: UUID, space: str, *, offset: int) -> list[UUID]:
+    async def _some_ids(
+        self, creator_id: UUID, space: str, *, offset: int, limit: int = BATCH
+    ) -> list[UUID]:
         async with self._at(creator_id, space, self._write_seconds) as collection:
             page = await collection.get(
-                where={TENANT_KEY: str(creator_id)}, limit=BATCH, offset=offset, include=[]
+                where={TENANT_KEY: str(creator_id)}, limit=limit, offset=offset, include=[]
             )
         return [UUID(found) for found in page["ids"]]
 
