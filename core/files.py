@@ -1,4 +1,4 @@
-"""Put a file or a page into a creator's knowledge at once, for the command line and first starts."""
+"""Put a file or a page into a creator's knowledge at once, for commands and first starts."""
 
 import asyncio
 from collections.abc import Callable, Iterable

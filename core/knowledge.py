@@ -8,7 +8,7 @@ from uuid import UUID
 from core.rag.backfill import Backfill
 from core.rag.chunk import SEPARATOR
 from core.rag.fetch import Fetcher
-from core.rag.followup import standalone
+from core.rag.followup import names_topic, standalone
 from core.rag.found import Found
 from core.rag.fusion import Weights
 from core.rag.gate import Calibrations
@@ -19,7 +19,7 @@ from core.rag.pickup import Pickup
 from core.rag.reading.reader import DocumentReader
 from core.rag.reindex import Reindexer
 from core.rag.rerank import Reranker
-from core.rag.retrieve import Retriever
+from core.rag.retrieve import Retrieval, Retriever
 from core.rag.spaces import Embedders, Spaces
 from core.rag.steps import Steps
 from core.rag.targets import Resolve, Targets
@@ -211,8 +211,7 @@ class Knowledge:
             raise InvalidInput("the query is empty", code="no_query")
         if not 1 <= k <= MAX_K:
             raise InvalidInput(f"k must be from 1 to {MAX_K}", code="bad_k")
-        asked = standalone(question, [one.replace("\x00", "") for one in history])
-        retrieval = await self._retriever.retrieve(creator_id, asked, k)
+        asked, retrieval = await self._retrieve(creator_id, question, history, k)
         return SearchResult(
             passages=[_passage(found, retrieval.weights) for found in retrieval.found],
             answerable=retrieval.verdict.is_answerable,
@@ -224,6 +223,18 @@ class Knowledge:
             calibration=retrieval.calibration,
             evidence=asdict(retrieval.evidence),
         )
+
+    async def _retrieve(
+        self, creator_id: UUID, question: str, history: Sequence[str], k: int
+    ) -> tuple[str, Retrieval]:
+        """What was searched for, and what was found."""
+        joined = standalone(question, [one.replace("\x00", "") for one in history])
+        if joined != question and names_topic(question):
+            # "What about tapering?" changes the subject where the knowledge has something on it.
+            alone = await self._retriever.retrieve(creator_id, question, k)
+            if alone.verdict.is_answerable:
+                return question, alone
+        return joined, await self._retriever.retrieve(creator_id, joined, k)
 
     async def passage(self, creator_id: UUID, chunk_id: UUID) -> PassageContext:
         """Raises NotFound."""

@@ -66,12 +66,12 @@ UPDATE app.contact_identities SET contact_id = $3 WHERE creator_id = $1 AND id =
 """
 # In one order everywhere, so that two links of the same people never wait for each other.
 _CONTACTS = """
-SELECT id, name, locale, timezone, memory FROM app.contacts
+SELECT id, name, locale, language, timezone, memory FROM app.contacts
 WHERE creator_id = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
 """
 _UNITE = """
 UPDATE app.contacts
-SET memory = $3, name = $4, locale = $5, timezone = $6, updated_at = now()
+SET memory = $3, name = $4, locale = $5, language = $6, timezone = $7, updated_at = now()
 WHERE creator_id = $1 AND id = $2
 """
 _END_EARLIER = """
@@ -230,7 +230,7 @@ async def _unite(
         creator_id,
         to_contact,
         merged,
-        *(_first(field, older, newer) for field in ("name", "locale", "timezone")),
+        *(_first(field, older, newer) for field in ("name", "locale", "language", "timezone")),
     )
     return set_aside
 

@@ -1,4 +1,4 @@
-"""`cairn ingest PATH…`: put files or folders into a creator's knowledge; short for `cairn kb add`."""
+"""`cairn ingest PATH…`: files or folders into a creator's knowledge; short for `cairn kb add`."""
 
 import typer
 

@@ -59,7 +59,7 @@ class Answering:
         stream: ReplyStream | None = None,
     ) -> Spoken:
         """Answer or refuse; `stream` shows the answer on its channel while it is written."""
-        language = language_for(work.locale, question)
+        language = language_for(work.language, question, work.locale)
         asked = _Asked(lease=lease, work=work, bot=bot, question=question, language=language)
         with telemetry.span("knowledge.search", creator_id=lease.creator_id):
             result = await self.knowledge.search(

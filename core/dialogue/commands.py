@@ -35,7 +35,8 @@ _SET_TIMEZONE = """
 UPDATE app.contacts SET timezone = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
 """
 _SET_LOCALE = """
-UPDATE app.contacts SET locale = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
+UPDATE app.contacts SET locale = $3, language = $3, updated_at = now()
+WHERE creator_id = $1 AND id = $2
 """
 
 

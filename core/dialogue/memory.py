@@ -53,6 +53,7 @@ class Work:
     failures: int
     contact_name: str
     locale: str | None
+    language: str | None
     timezone: str | None
     memory: dict[str, Any]
     session: dict[str, Any]
@@ -99,7 +100,8 @@ WITH next AS (
   WHERE creator_id = $1 AND id = (SELECT id FROM next)
   RETURNING id, channel_id, contact_id, seq, kind, text, payload, starts, failures
 )
-SELECT b.*, v.address, c.name, c.locale, c.timezone, c.memory, coalesce(s.state, '{}') AS session,
+SELECT b.*, v.address, c.name, c.locale, c.language, c.timezone, c.memory,
+  coalesce(s.state, '{}') AS session,
   coalesce(b.payload ->> 'person', v.address ->> 'person') AS person,
   i.opted_out_at IS NOT NULL AS opted_out, c.introduced_at IS NOT NULL AS introduced
 FROM begun b
@@ -202,6 +204,7 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         failures=row["failures"],
         contact_name=row["name"],
         locale=row["locale"],
+        language=row["language"],
         timezone=row["timezone"],
         memory=row["memory"],
         session=row["session"],

@@ -71,6 +71,6 @@ def phrases_in(language: str) -> Phrases:
     return PHRASES.get(primary(language)) or PHRASES[FALLBACK]
 
 
-def language_for(locale: str | None, question: str) -> str:
-    """What a contact is to be answered in: as they set it, else as they ask, else English."""
-    return locale or detect(question) or FALLBACK
+def language_for(chosen: str | None, question: str, locale: str | None = None) -> str:
+    """What a contact is to be answered in: as they chose, as they ask, as their device is set."""
+    return chosen or detect(question) or locale or FALLBACK

@@ -44,7 +44,7 @@ class Backfill:
         return done
 
     async def embed_some(self, creator_id: UUID, space: str, limit: int) -> int:
-        """Store at most so many of a space's missing vectors; how many that were. Raises as above."""
+        """Store at most so many of a space's missing vectors; how many. Raises as above."""
         async with self._database.transaction(creator_id) as db:
             waiting = await embeddings.pending_chunks(
                 db, creator_id, space, document_id=None, limit=limit

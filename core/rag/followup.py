@@ -65,6 +65,15 @@ def standalone(question: str, history: Sequence[str]) -> str:
     return question[:MAX_LENGTH]
 
 
+def names_topic(question: str) -> bool:
+    """Whether a follow-up says what it is about: "and tapering?" may stand alone after all."""
+    said = " ".join(words(question))
+    opening = _LEANING.match(said)
+    rest = said[opening.end() :] if opening else ""
+    telling = terms(" ".join(word for word in rest.split() if word not in _ASKING))
+    return bool(telling) and not _points(rest.strip())
+
+
 def leans(question: str) -> bool:
     """Whether a question can't be understood without what was said before it."""
     said = " ".join(words(question))

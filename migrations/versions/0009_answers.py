@@ -54,6 +54,8 @@ def upgrade() -> None:
     CREATE INDEX knowledge_documents_changed
       ON app.knowledge_documents (creator_id, updated_at, id);
     ALTER TABLE app.knowledge_chunks ADD COLUMN page integer;
+    -- What a contact chose; `locale` may be no more than how their device is set up.
+    ALTER TABLE app.contacts ADD COLUMN language text;
     ALTER TABLE app.embedding_spaces
       DROP CONSTRAINT embedding_spaces_state_check,
       ADD CONSTRAINT embedding_spaces_state_check
@@ -223,6 +225,7 @@ def downgrade() -> None:
       ADD CONSTRAINT embedding_spaces_state_check
         CHECK (state IN ('active', 'building', 'retired')) NOT VALID;
     DROP INDEX app.knowledge_documents_changed;
+    ALTER TABLE app.contacts DROP COLUMN language;
     ALTER TABLE app.knowledge_chunks DROP COLUMN page;
     ALTER TABLE app.knowledge_documents
       DROP COLUMN pages, DROP COLUMN size_bytes,

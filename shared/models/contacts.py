@@ -17,6 +17,7 @@ class Contact(TenantRow):
 
     name: Mapped[str]
     locale: Mapped[str | None]
+    language: Mapped[str | None]
     timezone: Mapped[str | None]
     memory: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())

@@ -125,6 +125,8 @@ async def change_contact(
     for name in body.model_fields_set:
         value = getattr(body, name)
         setattr(contact, name, (value or "") if name == "name" else value)
+    if "locale" in body.model_fields_set:
+        contact.language = body.locale  # chosen, where a device only has one
     await contacts.touch(contact)
     audit.record(
         db,

@@ -31,6 +31,7 @@ _TASK_PREFIX = re.compile(
 )
 DEFAULT_UNKNOWN = "I don't know that from the material I have."
 _MOST_SENTENCES = 2
+_WORDS_OF_A_LONG_QUESTION = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ def _as_json(text: str, best: Sequence[_Scored], form: Any) -> str:
 
 def _scored(prompt: str, asked: set[str]) -> list[_Scored]:
     found = []
+    # A question of many words is not covered by one of them; a whole story never is by a sentence.
+    wanted = min(len(asked), _WORDS_OF_A_LONG_QUESTION)
     for match in list(_FENCED.finditer(prompt)) or list(_NUMBERED.finditer(prompt)):
         label = match.groupdict().get("label") or ""
         if is_source(label):
@@ -92,8 +95,7 @@ def _scored(prompt: str, asked: set[str]) -> list[_Scored]:
         about = len(asked & set(terms(label)))
         for position, sentence in enumerate(sentences(match["text"])):
             shared = len(asked & set(terms(sentence.text)))
-            # A question of many words is not covered by one of them.
-            if shared and (shared + about) * 3 >= len(asked) and not sentence.is_question:
+            if shared and (shared + about) * 3 >= wanted and not sentence.is_question:
                 found.append(
                     _Scored(
                         number=int(match["number"]),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.llm.extractive import ExtractiveAnswerer
-from core.rag.chunk import MARKDOWN, split
+from core.rag.chunk import split
+from core.rag.reading.result import MARKDOWN
 from tests.core.llm.passages import DAYS, HABIT, NOTES, SLEEP, Note
 
 HANDBOOK = Path(__file__).parents[3] / "bots" / "coach" / "knowledge"

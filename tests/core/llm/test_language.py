@@ -38,9 +38,11 @@ def test_what_the_bot_says_is_in_the_language_it_says(language: str) -> None:
     assert "`/human`" in said.refusal
 
 
-def test_the_contacts_setting_comes_first_then_the_question_then_english() -> None:
+def test_what_was_chosen_comes_first_then_the_question_then_the_device_then_english() -> None:
     question = "Wie fange ich eine Gewohnheit an?"
-    assert language_for("fr-CA", question) == "fr-CA"
+    assert language_for("fr-CA", question, "es") == "fr-CA"
+    assert language_for(None, question, "en-US") == "de"
+    assert language_for(None, "ok", "es") == "es"
     assert language_for(None, question) == "de"
     assert language_for("", "ok") == "en"
     assert phrases_in("pt-BR") is PHRASES["pt"]

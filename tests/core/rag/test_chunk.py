@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rag.chunk import MARKDOWN, OVERLAP, SIZE, SLACK, split
+from core.rag.chunk import OVERLAP, SIZE, SLACK, split
+from core.rag.reading.result import MARKDOWN
 
 TEXTS = st.text(alphabet=st.sampled_from("ab .!?\n#-`é日"), max_size=4000)
 SENTENCES = "".join(f"Sentence number {n} says something of its own. " for n in range(200))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rag.followup import MAX_LENGTH, leans, standalone
+from core.rag.followup import MAX_LENGTH, leans, names_topic, standalone
 
 SLEEP = "How can I sleep better?"
 HABIT = "How do I start a habit that sticks?"
@@ -53,6 +53,15 @@ ALONE = (
 @pytest.mark.parametrize("question", LEANING)
 def test_a_follow_up_takes_the_topic_along(question: str) -> None:
     assert standalone(question, [HABIT, SLEEP]) == f"{SLEEP} {question}"
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [("And what about tapering?", True), ("und der Schlaf?", True), ("and how often?", False),
+     ("and does that help?", False), ("why?", False)],
+)  # fmt: skip
+def test_a_follow_up_may_name_a_topic(question: str, names: bool) -> None:
+    assert names_topic(question) is names
 
 
 @pytest.mark.parametrize("question", ALONE)

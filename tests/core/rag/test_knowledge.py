@@ -207,6 +207,20 @@ async def test_a_follow_up_finds_what_the_question_before_it_was_about(
     assert joined.passages[0].heading.endswith("What if I miss a day?")
 
 
+async def test_a_follow_up_that_names_what_is_known_changes_the_subject(
+    knowledge: Knowledge, creator: UUID
+) -> None:
+    await add(knowledge, creator, "Habits", HABITS)
+    await add(
+        knowledge, creator, "Races", "# Tapering\n\nTapering means to run less before a race."
+    )
+    earlier = "What if I miss a day of my habit?"
+    result = await knowledge.search(creator, "and what about tapering?", history=[earlier])
+    assert (result.query, result.passages[0].title) == ("and what about tapering?", "Races")
+    unknown = await knowledge.search(creator, "and what about opera?", history=[earlier])
+    assert unknown.query == f"{earlier} and what about opera?"
+
+
 async def test_a_search_says_what_its_verdict_rests_on(knowledge: Knowledge, creator: UUID) -> None:
     await add(knowledge, creator, "Habits", HABITS)
     result = await knowledge.search(creator, "Should I return after a missed day?")
