@@ -1,7 +1,7 @@
 """A creator's knowledge: documents in, passages out. What the API, the CLI and the answers use."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -228,13 +228,18 @@ class Knowledge:
         self, creator_id: UUID, question: str, history: Sequence[str], k: int
     ) -> tuple[str, Retrieval]:
         """What was searched for, and what was found."""
-        joined = standalone(question, [one.replace("\x00", "") for one in history])
-        if joined != question and names_topic(question):
-            # "What about tapering?" changes the subject where the knowledge has something on it.
-            alone = await self._retriever.retrieve(creator_id, question, k)
-            if alone.verdict.is_answerable:
-                return question, alone
-        return joined, await self._retriever.retrieve(creator_id, joined, k)
+        asked = standalone(question, [one.replace("\x00", "") for one in history])
+        joined = await self._retriever.retrieve(creator_id, asked, k)
+        if asked == question or not names_topic(question):
+            return asked, joined
+        # "What about tapering?" changes the subject where a passage has all that it names; whether
+        # that answers is told by the whole, since so few words alone tell little.
+        alone = await self._retriever.retrieve(creator_id, question, k)
+        if alone.verdict.is_answerable:
+            return question, alone
+        if joined.verdict.is_answerable and alone.is_covered:
+            return question, replace(alone, verdict=joined.verdict)
+        return asked, joined
 
     async def passage(self, creator_id: UUID, chunk_id: UUID) -> PassageContext:
         """Raises NotFound."""

@@ -27,6 +27,8 @@ SPARE = 15
 # As many as a reranker looks at.
 RERANKED = 15
 REMEMBERED_CREATORS = 10_000
+# A sum of floats may miss 1 by a little.
+WHOLE = 0.999
 # A space is kept for longer than this after it ceased to be the active one (see steps.py).
 FRESH_SECONDS = 0.5
 
@@ -47,6 +49,11 @@ class Retrieval:
     weights: Weights | None = None
     evidence: Evidence = field(default_factory=Evidence)
     is_literal: bool = False
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the best passage has every telling word of the question."""
+        return bool(self.found) and self.found[0].coverage >= WHOLE
 
 
 @dataclass(frozen=True, kw_only=True)
