@@ -80,11 +80,15 @@ def first_hit(ranking: Sequence[UUID], relevant: frozenset[UUID]) -> float:
 
 
 def ndcg(ranking: Sequence[UUID], relevant: frozenset[UUID]) -> float:
-    """Discounted gain among the first ten by that of the best ranking possible."""
+    """Discounted gain among the first ten by that of the best ranking possible, from 0 to 1.
+
+    A document that stands there twice, with two passages, gains once.
+    """
+    first = ranking[:CUT]
     gains = (
         1 / math.log2(place + 1)
-        for place, found in enumerate(ranking[:CUT], start=1)
-        if found in relevant
+        for place, found in enumerate(first, start=1)
+        if found in relevant and found not in first[: place - 1]
     )
     ideal = sum(1 / math.log2(place + 1) for place in range(1, min(len(relevant), CUT) + 1))
     return sum(gains) / ideal if ideal else 0.0

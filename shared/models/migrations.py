@@ -121,8 +121,7 @@ async def list_migrations(
 ) -> list[MigrationRecord]:
     """Newest first; `after` is the last id of the page before."""
     rows = await db.fetch(
-        f"SELECT {_COLUMNS} {_OF}"
-        " AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        f"SELECT {_COLUMNS} {_OF} AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         creator_id,
         after,
         limit,
