@@ -162,16 +162,20 @@ async def _models(runtime: Runtime) -> AsyncIterator[Finding]:
     # The built-in version counts as long as nothing else was put in its place.
     by_name = {model.name: model for model in reversed(in_use)}
     for checkup in await runtime.models.checkups.of(list(by_name.values())):
-        model = checkup.model
-        told = "; ".join(warning.text for warning in checkup.warnings)
-        # WordLlama stands in for an embedding model that nobody has pulled.
-        spared = model.model_type == "embedding" and checkup.state == "missing"
-        yield Finding(
-            name=f"model {model.name}",
-            state=f"{model.model_path}{': ' if told else ''}{told}",
-            well=checkup.is_well or spared,
-            mend="" if checkup.is_well else _model_mend(checkup),
-        )
+        yield _model(checkup)
+
+
+def _model(checkup: Checkup) -> Finding:
+    model = checkup.model
+    told = "; ".join(warning.text for warning in checkup.warnings)
+    # WordLlama stands in for an embedding model that nobody has pulled.
+    spared = model.model_type == "embedding" and checkup.state == "missing"
+    return Finding(
+        name=f"model {model.name}",
+        state=f"{model.model_path}{': ' if told else ''}{told}",
+        well=checkup.is_well or spared,
+        mend="" if checkup.is_well else _model_mend(checkup),
+    )
 
 
 def _model_mend(checkup: Checkup) -> str:

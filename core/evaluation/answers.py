@@ -134,7 +134,6 @@ class Examiner:
 
     def _figures(self, known: Sequence[Judged], unknown: Sequence[Judged]) -> dict[str, Any]:
         both = [*known, *unknown]
-        quotes = sum(one.quotes for one in both)
         right, refused = share(map(self._counts, known)), share(not o.is_answered for o in unknown)
         return {
             "score": (right + refused) / 2 if unknown else right,
@@ -142,18 +141,11 @@ class Examiner:
             "questions": len(known),
             "unanswerable": len(unknown),
             "right": right,
-            "refusal": asdict(
-                refusal([o.is_answered for o in known], [o.is_answered for o in unknown])
-            ),
-            "quotes": quotes,
-            "citation_validity": sum(o.valid_quotes for o in both) / quotes if quotes else None,
-            "without_citation": share(o.is_answered and not o.quotes for o in both),
-            "grounded": _mean_of([o.grounded for o in both]),
+            "refusal": asdict(refusal(_answered(known), _answered(unknown))),
             "cites_relevant": _mean_of([o.cites_relevant for o in known]),
             "expected": _mean_of([o.expected for o in known]),
-            "rungs": {rung: n / len(both) for rung, n in Counter(o.rung for o in both).items()},
-            "models": sorted({o.model for o in both if o.model}),
-            "prompts": sorted({o.prompt for o in both if o.prompt}),
+            **_support(both),
+            **_origins(both),
             "latency_ms": {"answer": asdict(latency([o.seconds for o in both]))},
         }
 
@@ -161,6 +153,32 @@ class Examiner:
         by_model = self.model is None or judged.model == self.model
         by_prompt = self.prompt is None or judged.prompt == self.prompt
         return judged.is_right and by_model and by_prompt
+
+
+def _answered(judged: Sequence[Judged]) -> list[bool]:
+    return [one.is_answered for one in judged]
+
+
+def _support(judged: Sequence[Judged]) -> dict[str, Any]:
+    """How far what was said stands in what it cites."""
+    quotes = sum(one.quotes for one in judged)
+    valid = sum(one.valid_quotes for one in judged)
+    return {
+        "quotes": quotes,
+        "citation_validity": valid / quotes if quotes else None,
+        "without_citation": share(one.is_answered and not one.quotes for one in judged),
+        "grounded": _mean_of([one.grounded for one in judged]),
+    }
+
+
+def _origins(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Which rungs spoke, with which models and prompts."""
+    rungs = Counter(one.rung for one in judged)
+    return {
+        "rungs": {rung: count / len(judged) for rung, count in rungs.items()},
+        "models": sorted({one.model for one in judged if one.model}),
+        "prompts": sorted({one.prompt for one in judged if one.prompt}),
+    }
 
 
 def grounded(answer: str, cited: Sequence[Passage]) -> float | None:

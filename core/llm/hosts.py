@@ -114,14 +114,7 @@ class OllamaHosts:
 
     async def digest_of(self, model: str) -> str:
         """The digest of a model as most hosts have it. Raises ModelUnavailable, ModelMissing."""
-        found = [s for _, s in await self.now() if s.reachable]
-        if not found:
-            raise ModelUnavailable()
-        digests = [
-            bare(s.digests[full_name(model)]) for s in found if full_name(model) in s.digests
-        ]
-        if not digests:
-            raise ModelMissing(f"Ollama has no such model: {model}")
+        digests = [digest for _, digest in await self._present(model)]
         # The first of the most frequent ones.
         return max(digests, key=lambda digest: (digests.count(digest), -digests.index(digest)))
 
@@ -130,6 +123,15 @@ class OllamaHosts:
 
         Raises ModelUnavailable, ModelMissing and, for another digest, EmbeddingSpaceChanged.
         """
+        present = await self._present(model)
+        same = [host for host, found in present if not digest or found == bare(digest)]
+        if not same:
+            raise EmbeddingSpaceChanged()
+        same.sort(key=lambda host: self._load(host, "embed"))
+        return same
+
+    async def _present(self, model: str) -> list[tuple[OllamaHost, str]]:
+        """The hosts that have a model under its name, each with the digest it has there."""
         name = full_name(model)
         reachable = [(host, s) for host, s in await self.now() if s.reachable]
         if not reachable:
@@ -137,11 +139,7 @@ class OllamaHosts:
         present = [(host, bare(s.digests[name])) for host, s in reachable if name in s.digests]
         if not present:
             raise ModelMissing(f"Ollama has no such model: {model}")
-        same = [host for host, found in present if not digest or found == bare(digest)]
-        if not same:
-            raise EmbeddingSpaceChanged()
-        same.sort(key=lambda host: self._load(host, "embed"))
-        return same
+        return present
 
     async def now(self) -> list[tuple[OllamaHost, OllamaStatus]]:
         """Like `statuses`, but a host that was away is not waited for while another answers."""

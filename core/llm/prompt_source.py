@@ -104,14 +104,15 @@ def _check(tree: nodes.Template) -> None:
 def _refusal(node: nodes.Node, tree: nodes.Template) -> str | None:
     if not isinstance(node, _ALLOWED):
         return f"{type(node).__name__.lower()} is not allowed in a prompt template"
-    if isinstance(node, nodes.For) and node.recursive:
-        return "a recursive loop is not allowed in a prompt template"
-    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        return f"the attribute {node.attr!r} is private"
-    if isinstance(node, nodes.Block) and not any(node is top for top in tree.body):
-        return f"the block {node.name!r} must stand by itself, inside nothing else"
-    if isinstance(node, nodes.List | nodes.Tuple | nodes.Dict) and not _is_plain(node):
-        return "a list may hold constants only"  # lists of lists would grow by doubling
+    match node:
+        case nodes.For(recursive=True):
+            return "a recursive loop is not allowed in a prompt template"
+        case nodes.Getattr() if node.attr.startswith("_"):
+            return f"the attribute {node.attr!r} is private"
+        case nodes.Block() if not any(node is top for top in tree.body):
+            return f"the block {node.name!r} must stand by itself, inside nothing else"
+        case nodes.List() | nodes.Tuple() | nodes.Dict() if not _is_plain(node):
+            return "a list may hold constants only"  # lists of lists would grow by doubling
     return None
 
 

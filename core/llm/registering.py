@@ -103,10 +103,13 @@ def _check_texts(metadata: ModelMetadata) -> None:
         metadata.training_data_hash or "",
         metadata.digest or "",
     ]
-    if len(metadata.dependencies) > MAX_DEPENDENCIES or any(len(t) > MAX_TEXT for t in texts):
-        raise InvalidInput(f"a text of a model's metadata has up to {MAX_TEXT} characters")
-    if any("\x00" in text for text in texts):
-        raise InvalidInput("a text of a model's metadata holds no NUL")
+    if len(metadata.dependencies) > MAX_DEPENDENCIES:
+        raise InvalidInput(f"a model has up to {MAX_DEPENDENCIES} dependencies")
+    for text in texts:
+        if len(text) > MAX_TEXT or "\x00" in text:
+            raise InvalidInput(
+                f"a text of a model's metadata has up to {MAX_TEXT} characters and no NUL"
+            )
 
 
 def _is_figure(number: object) -> bool:

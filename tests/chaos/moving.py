@@ -205,6 +205,8 @@ async def judge(
     rows = await library.stage.fetch("SELECT id, heading, text FROM app.knowledge_chunks")
     chunk_by_id = {row["id"]: (row["heading"], row["text"]) for row in rows}
     truth: dict[tuple[str, UUID], float] = {}
+    both = {exercise for exercise, found in before.items() if found and after[exercise]}
+    asked = [one.question.exercise for one in answers]
 
     def is_true(question: str, chunk_id: UUID, similarity: float) -> bool:
         if chunk_id not in chunk_by_id:
@@ -214,21 +216,17 @@ async def judge(
             truth[key] = library.cosine(question, *chunk_by_id[chunk_id])
         return math.isclose(truth[key], similarity, abs_tol=SAME)
 
-    mixed = [
-        one
-        for one in answers
-        if not all(is_true(one.question.text, *passage) for passage in one.passages)
-    ]
+    def is_mixed(one: Answer) -> bool:
+        return not all(is_true(one.question.text, *passage) for passage in one.passages)
+
     seconds = sorted(one.seconds for one in answers)
     return Told(
         asked=len(answers),
         failed=len(asking.failures),
         by_words_alone=sum(one.degraded for one in answers),
-        mixed=len(mixed),
+        mixed=sum(map(is_mixed, answers)),
         found=sum(one.is_found for one in answers),
-        least=sum(
-            before[one.question.exercise] and after[one.question.exercise] for one in answers
-        ),
+        least=sum(map(both.__contains__, asked)),
         spaces=dict(Counter(one.space for one in answers)),
         p50=seconds[len(seconds) // 2],
         p99=seconds[int(len(seconds) * 0.99)],
