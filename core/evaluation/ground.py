@@ -126,12 +126,20 @@ async def fill(ground: Ground, golden: GoldenSet, progress: Progress) -> dict[st
         async with limit:
             added = await ground.knowledge.add_document(ground.creator_id, title=title, text=text)
             id_by_name[name] = added.id
-            await ground.knowledge.ingest(ground.creator_id, added.id)
-            progress()
 
     async with asyncio.TaskGroup() as tasks:
         for name, (title, text) in golden.documents.items():
             tasks.create_task(one(name, title, text))
+    # Those that wait are indexed together, so most are done when their turn comes.
+    waiting = await ground.knowledge.pending(ground.creator_id)
+    for _ in range(len(golden.documents) - len(waiting)):
+        progress()
+    while waiting:
+        await ground.knowledge.ingest(ground.creator_id, waiting[0])
+        left = await ground.knowledge.pending(ground.creator_id)
+        for _ in range(len(waiting) - len(left)):
+            progress()
+        waiting = left
     return id_by_name
 
 

@@ -1,22 +1,27 @@
 """Read a document, cut it, store chunks and postings, then their vectors. Any step may be redone.
 
 The ids of chunks are derived from what they say, so a second run, a run after kill -9 and a new
-version of the document store only what is not there yet.
+version of the document store only what is not there yet. Short documents that wait go together:
+a transaction and a call to Chroma cost the same for many as for one.
 """
 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import UUID
+from weakref import WeakValueDictionary
+
+import structlog
 
 from core.rag.backfill import Backfill
 from core.rag.chunk import Chunk, split
 from core.rag.pickup import Pickup
 from core.rag.spaces import Spaces
 from core.rag.tokenize import weighted_terms
-from shared.database import DatabaseManager, PgConnection
+from shared.database import DatabaseManager
 from shared.errors import AppError, ModelError
 from shared.failpoints import failpoint
 from shared.models import chunks as chunk_table
@@ -26,7 +31,26 @@ from shared.models.embeddings import SpaceRecord
 from shared.models.knowledge import DocumentText
 from shared.utils.ids import derived_id
 
+log = structlog.get_logger(__name__)
+
 BATCH = 200
+# Documents that go together, and their text in bytes: about as much as one batch of vectors.
+TOGETHER = 200
+TOGETHER_BYTES = 240_000
+# Longer ones go alone, beside the others of their creator, who wait for nobody's book.
+LONG_BYTES = 60_000
+# Cut in one stay in a thread; then the loop has the interpreter for itself again.
+SLICE_BYTES = 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Chunks of a document that are stored at once; `keep` is all of them, with the last part."""
+
+    document: DocumentText
+    chunks: Sequence[NewChunk]
+    done: float
+    keep: Sequence[UUID] | None
 
 
 class Ingestion:
@@ -39,6 +63,7 @@ class Ingestion:
         self._spaces = spaces
         self._backfill = backfill
         self._pickup = pickup
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, creator_id: UUID, document_id: UUID) -> None:
         """Bring a document to `ready`, or to `failed` when it can never be.
@@ -50,16 +75,52 @@ class Ingestion:
         if unread is not None:
             async with self._failing(creator_id, document_id, unread.content_hash):
                 await self._pickup.finish(creator_id, unread)
+        async with self._turns.setdefault(creator_id, asyncio.Lock()):
+            documents = await self._begin(creator_id, document_id)
+            if documents and not _is_long(documents[0]):
+                return await self._index_all(creator_id, documents)
+        if not documents:
+            return await self._backfill.sweep(creator_id)
+        return await self._index_one(creator_id, documents[0])
+
+    async def _begin(self, creator_id: UUID, document_id: UUID) -> list[DocumentText]:
+        """The document and others that may go with it; empty when it is done."""
         async with self._database.transaction(creator_id, is_repeatable=True) as db:
             document = await knowledge.begin_indexing(db, creator_id, document_id)
-            active = await embeddings.active_space(db, creator_id)
-        if document is None:
-            return await self._backfill.sweep(creator_id)
-        async with self._failing(creator_id, document_id, document.content_hash):
-            if active is None:
-                await self._spaces.ensure(creator_id)
-            await self._index(creator_id, document)
-        return None
+            if document is None or _is_long(document):
+                return [document] if document else []
+            size = TOGETHER_BYTES - len(document.text.encode())
+            others = await knowledge.begin_others(
+                db, creator_id, limit=TOGETHER - 1, longest=LONG_BYTES, size=size
+            )
+        return [document, *others]
+
+    async def _index_all(self, creator_id: UUID, documents: Sequence[DocumentText]) -> None:
+        """Index documents together; when one of them can't be, each by itself."""
+        asked, *others = documents
+        if others:
+            try:
+                return await self._index(creator_id, documents)
+            except Exception as error:
+                if isinstance(error, AppError) and error.retryable:
+                    raise
+                log.warning("ingest.apart", documents=len(documents), error=type(error).__name__)
+        for document in others:
+            await self._try(creator_id, document)
+        return await self._index_one(creator_id, asked)
+
+    async def _try(self, creator_id: UUID, document: DocumentText) -> None:
+        """What becomes of it is no matter of the document that was asked for."""
+        try:
+            await self._index_one(creator_id, document)
+        except Exception as error:
+            if isinstance(error, AppError) and error.retryable:
+                raise
+            log.warning("ingest.failed", document=str(document.id), error=type(error).__name__)
+
+    async def _index_one(self, creator_id: UUID, document: DocumentText) -> None:
+        async with self._failing(creator_id, document.id, document.content_hash):
+            await self._index(creator_id, [document])
 
     @asynccontextmanager
     async def _failing(
@@ -73,46 +134,65 @@ class Ingestion:
                 await self._fail(creator_id, document_id, version, error)
             raise
 
-    async def _index(self, creator_id: UUID, document: DocumentText) -> None:
-        chunks = await asyncio.to_thread(prepare, document)
+    async def _index(self, creator_id: UUID, documents: Sequence[DocumentText]) -> None:
+        await self._spaces.ensure(creator_id)
+        prepared = [
+            one
+            for part in _slices(documents)
+            for one in await asyncio.to_thread(_prepare_all, part)
+        ]
+        versions = {document.id: document.content_hash for document in documents}
         spaces: Sequence[SpaceRecord] = ()
-        for start in range(0, len(chunks), BATCH):
-            stored = await self._store(creator_id, document, chunks, slice(start, start + BATCH))
-            if stored is None:
-                return  # deleted or replaced meanwhile: the other version has its own job
-            spaces = stored
-            await failpoint("mid-ingest")
+        for parts in _batches(prepared):
+            # One that is deleted or replaced meanwhile drops out: a new version has its own job.
+            wanted = [part for part in parts if part.document.id in versions]
+            if wanted:
+                spaces, gone = await self._store(creator_id, wanted)
+                versions = {one: hash_ for one, hash_ in versions.items() if one not in gone}
+                await failpoint("mid-ingest")
+        if not versions:
+            return
         for space in spaces:
             if space.state != "retired":
-                await self._embed(creator_id, document.id, space)
-        await self._finish(creator_id, document)
+                await self._embed(creator_id, list(versions), space)
+        await self._finish(creator_id, versions)
 
-    async def _embed(self, creator_id: UUID, document_id: UUID, space: SpaceRecord) -> None:
+    async def _embed(
+        self, creator_id: UUID, document_ids: Sequence[UUID], space: SpaceRecord
+    ) -> None:
         try:
-            await self._backfill.embed_pending(creator_id, space.name, document_id=document_id)
+            await self._backfill.embed_pending(creator_id, space.name, document_ids=document_ids)
         except ModelError:
             # Nobody reads from the other space of a migration, which stores what is missing.
             if space.state == "active":
                 raise
 
     async def _store(
-        self, creator_id: UUID, document: DocumentText, chunks: Sequence[NewChunk], part: slice
-    ) -> list[SpaceRecord] | None:
-        """Store one batch, and with the last one remove what is no longer said."""
-        async with self._database.transaction(creator_id) as db:
-            if not await knowledge.lock_version(db, creator_id, document.id, document.content_hash):
-                return None
-            added = await chunk_table.store_chunks(db, creator_id, document.id, chunks[part])
-            await embeddings.expect(db, creator_id, document.id, added)
-            if part.stop >= len(chunks):
-                await _remove_others(db, creator_id, document.id, chunks)
-            done = min(part.stop / len(chunks), 1.0)
-            await knowledge.record_progress(db, creator_id, document.id, done / 2)
-            return await embeddings.spaces(db, creator_id)
+        self, creator_id: UUID, parts: Sequence[_Part]
+    ) -> tuple[list[SpaceRecord], set[UUID]]:
+        """Store one batch, and with a document's last part remove what it says no longer.
 
-    async def _finish(self, creator_id: UUID, document: DocumentText) -> None:
+        Returns the spaces, and the documents that were deleted or replaced meanwhile.
+        """
+        versions = {part.document.id: part.document.content_hash for part in parts}
+        async with self._database.transaction(creator_id) as db:
+            held = await knowledge.lock_versions(db, creator_id, versions)
+            here = [part for part in parts if part.document.id in held]
+            chunks = {part.document.id: part.chunks for part in here}
+            added = await chunk_table.store_chunks(db, creator_id, chunks)
+            await embeddings.expect(db, creator_id, added)
+            last = {part.document.id: part.keep for part in here if part.keep is not None}
+            keep = [one for ids in last.values() for one in ids]
+            others = await chunk_table.other_ids(db, creator_id, list(last), keep)
+            if others:
+                await chunk_table.delete_chunks(db, creator_id, others)
+            progress = {part.document.id: part.done / 2 for part in here}
+            await knowledge.record_progress(db, creator_id, progress)
+            return await embeddings.spaces(db, creator_id), versions.keys() - held
+
+    async def _finish(self, creator_id: UUID, versions: dict[UUID, bytes]) -> None:
         async with self._database.transaction(creator_id, is_repeatable=True) as db:
-            await knowledge.finish_document(db, creator_id, document.id, document.content_hash)
+            await knowledge.finish_documents(db, creator_id, versions)
             must_sweep = await embeddings.doomed(db, creator_id, limit=1)
         if must_sweep:
             await self._backfill.sweep(creator_id)
@@ -129,14 +209,52 @@ class Ingestion:
                 await sources.drop_source(db, creator_id, document_id)
 
 
-async def _remove_others(
-    db: PgConnection, creator_id: UUID, document_id: UUID, wanted: Sequence[NewChunk]
-) -> None:
-    keep = {chunk.id for chunk in wanted}
-    stored = await chunk_table.chunk_ids(db, creator_id, document_id)
-    gone = [chunk_id for chunk_id in stored if chunk_id not in keep]
-    if gone:
-        await chunk_table.delete_chunks(db, creator_id, gone)
+def _is_long(document: DocumentText) -> bool:
+    return len(document.text) > LONG_BYTES
+
+
+def _slices(documents: Sequence[DocumentText]) -> Iterator[list[DocumentText]]:
+    part: list[DocumentText] = []
+    for document in documents:
+        part.append(document)
+        if sum(len(one.text) for one in part) >= SLICE_BYTES:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _batches(prepared: Sequence[tuple[DocumentText, list[NewChunk]]]) -> Iterator[list[_Part]]:
+    """Parts of documents, at most BATCH chunks together; a document is at most once in each."""
+    batch: list[_Part] = []
+    room = BATCH
+    for document, chunks in prepared:
+        stop = 0
+        while True:
+            start, stop = stop, min(stop + room, len(chunks))
+            keep = [chunk.id for chunk in chunks] if stop == len(chunks) else None
+            batch.append(
+                _Part(
+                    document=document,
+                    chunks=chunks[start:stop],
+                    done=stop / max(len(chunks), 1),
+                    keep=keep,
+                )
+            )
+            room -= stop - start
+            if room == 0:
+                yield batch
+                batch, room = [], BATCH
+            if keep is not None:
+                break
+    if batch:
+        yield batch
+
+
+def _prepare_all(
+    documents: Sequence[DocumentText],
+) -> list[tuple[DocumentText, list[NewChunk]]]:
+    return [(document, prepare(document)) for document in documents]
 
 
 def prepare(document: DocumentText) -> list[NewChunk]:

@@ -56,25 +56,44 @@ async def chunk_ids(db: PgConnection, creator_id: UUID, document_id: UUID) -> li
     return [row["id"] for row in rows]
 
 
+async def other_ids(
+    db: PgConnection, creator_id: UUID, document_ids: Sequence[UUID], keep: Sequence[UUID]
+) -> list[UUID]:
+    """The chunks of documents that are not among `keep`."""
+    rows = await db.fetch(
+        """
+        SELECT id FROM app.knowledge_chunks
+        WHERE creator_id = $1 AND document_id = ANY($2::uuid[]) AND id <> ALL($3::uuid[])
+        """,
+        creator_id,
+        document_ids,
+        keep,
+    )
+    return [row["id"] for row in rows]
+
+
 async def store_chunks(
-    db: PgConnection, creator_id: UUID, document_id: UUID, chunks: Sequence[NewChunk]
+    db: PgConnection, creator_id: UUID, chunks_by_document: Mapping[UUID, Sequence[NewChunk]]
 ) -> list[UUID]:
     """Store chunks with their postings; ones that are there only move. Returns the new ids."""
+    document_ids = [one for one, chunks in chunks_by_document.items() for _ in chunks]
+    chunks = [chunk for chunks in chunks_by_document.values() for chunk in chunks]
     rows = await db.fetch(
         """
         INSERT INTO app.knowledge_chunks (creator_id, id, document_id, ordinal, text, heading,
                                           start_char, end_char, content_hash, length, page)
-        SELECT $1, c.id, $2, c.ordinal, c.text, c.heading, c.s, c.e, c.hash, c.length, c.page
-        FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::int[], $8::int[],
-                    $9::bytea[], $10::int[], $11::int[])
-          AS c (id, ordinal, text, heading, s, e, hash, length, page)
+        SELECT $1, c.id, c.document_id, c.ordinal, c.text, c.heading, c.s, c.e, c.hash,
+               c.length, c.page
+        FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::int[],
+                    $8::int[], $9::bytea[], $10::int[], $11::int[])
+          AS c (document_id, id, ordinal, text, heading, s, e, hash, length, page)
         ON CONFLICT (creator_id, id) DO UPDATE
           SET ordinal = excluded.ordinal, start_char = excluded.start_char,
               end_char = excluded.end_char, page = excluded.page
         RETURNING id, (xmax = 0) AS is_new
         """,
         creator_id,
-        document_id,
+        document_ids,
         *_columns(chunks),
     )
     new_ids = {row["id"] for row in rows if row["is_new"]}

@@ -96,21 +96,19 @@ async def delete_space(db: PgConnection, creator_id: UUID, name: str) -> None:
     )
 
 
-async def expect(
-    db: PgConnection, creator_id: UUID, document_id: UUID, chunk_ids: Sequence[UUID]
-) -> None:
-    """Note that chunks need a vector in every space that is in use or being built."""
+async def expect(db: PgConnection, creator_id: UUID, chunk_ids: Sequence[UUID]) -> None:
+    """Note that stored chunks need a vector in every space that is in use or being built."""
     await db.execute(
         """
         INSERT INTO app.chunk_embeddings (creator_id, space, chunk_id, document_id)
-        SELECT $1, s.name, c.id, $2
-        FROM app.embedding_spaces s CROSS JOIN unnest($3::uuid[]) AS c (id)
-        WHERE s.creator_id = $1 AND s.state IN ('active', 'building', 'standby')
+        SELECT $1, s.name, c.id, c.document_id
+        FROM app.embedding_spaces s JOIN app.knowledge_chunks c USING (creator_id)
+        WHERE s.creator_id = $1 AND c.id = ANY($2::uuid[])
+          AND s.state IN ('active', 'building', 'standby')
         ON CONFLICT (creator_id, space, chunk_id)
           DO UPDATE SET state = 'pending' WHERE chunk_embeddings.state = 'deleting'
         """,
         creator_id,
-        document_id,
         chunk_ids,
     )
 
@@ -151,9 +149,14 @@ async def forget_stored(db: PgConnection, creator_id: UUID, space: str) -> None:
 
 
 async def pending_chunks(
-    db: PgConnection, creator_id: UUID, space: str, *, document_id: UUID | None, limit: int
+    db: PgConnection,
+    creator_id: UUID,
+    space: str,
+    *,
+    document_ids: Sequence[UUID] | None,
+    limit: int,
 ) -> list[PendingChunk]:
-    """Chunks without a vector, of one document or (None) of all."""
+    """Chunks without a vector, of some documents or (None) of all."""
     rows = await db.fetch(
         """
         SELECT c.id, d.title, c.heading, c.text
@@ -161,12 +164,12 @@ async def pending_chunks(
         JOIN app.knowledge_chunks c ON c.creator_id = $1 AND c.id = e.chunk_id
         JOIN app.knowledge_documents d ON d.creator_id = $1 AND d.id = c.document_id
         WHERE e.creator_id = $1 AND e.space = $2 AND e.state = 'pending'
-          AND ($3::uuid IS NULL OR e.document_id = $3)
+          AND ($3::uuid[] IS NULL OR e.document_id = ANY($3))
         ORDER BY e.document_id, c.ordinal LIMIT $4
         """,
         creator_id,
         space,
-        document_id,
+        document_ids,
         limit,
     )
     return [PendingChunk(**row) for row in rows]

@@ -329,7 +329,7 @@ async def test_chunks_that_are_being_added_as_the_new_space_appears_are_not_miss
     migration_id = await begun(knowledge, filled, soak_seconds=60)
     document = await knowledge.add_document(filled, title="Late", text="About topic99.")
     async with database.transaction(filled) as db:
-        added = await chunks.store_chunks(db, filled, document.id, [NEW_CHUNK])
+        added = await chunks.store_chunks(db, filled, {document.id: [NEW_CHUNK]})
         working = asyncio.create_task(knowledge.migration.advance(filled, migration_id))
 
         async def is_kept_waiting() -> bool:
@@ -337,7 +337,7 @@ async def test_chunks_that_are_being_added_as_the_new_space_appears_are_not_miss
             return bool(await db.fetchval(blocked))
 
         await eventually(is_kept_waiting)
-        await embeddings.expect(db, filled, document.id, added)
+        await embeddings.expect(db, filled, added)
     await working
     assert (await worked(knowledge, database, filled, "soaking")).total == 7
 
