@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 
 READY_SECONDS = 90.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
+# The developer's own Ollama must not answer. Nobody listens there.
+NO_MODEL = {"CAIRN_OLLAMA__HOST": "http://127.0.0.1:9"}
 
 
 @dataclass(kw_only=True)
@@ -44,7 +46,7 @@ async def command(*arguments: str, **environment: str) -> asyncio.subprocess.Pro
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
+        env={**inherited, "PYTHONUNBUFFERED": "1", **NO_MODEL, **environment},
     )
 
 
