@@ -7,6 +7,7 @@ below the limit are red at once.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ PASSED, FAILED = 0, 1  # pytest's exit codes; any other one means that the run i
 
 
 def main(args: Sequence[str]) -> int:
+    # A job in the background ignores Ctrl-C and its children inherit that; tests send it to some.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if args:
         return run([*PYTEST, *args])
     # A cache of its own: the developer's keeps the failures of other runs.
