@@ -21,7 +21,7 @@ from core.rag.chunk import Chunk, split
 from core.rag.pickup import Pickup
 from core.rag.spaces import Spaces
 from core.rag.tokenize import weighted_terms
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError, ModelError
 from shared.failpoints import failpoint
 from shared.models import chunks as chunk_table
@@ -136,12 +136,22 @@ class Ingestion:
 
     async def _index(self, creator_id: UUID, documents: Sequence[DocumentText]) -> None:
         await self._spaces.ensure(creator_id)
-        prepared = [
-            one
-            for part in _slices(documents)
-            for one in await asyncio.to_thread(_prepare_all, part)
-        ]
-        versions = {document.id: document.content_hash for document in documents}
+        prepared: list[tuple[DocumentText, list[NewChunk]]] = []
+        for part in _slices(documents):
+            prepared += await asyncio.to_thread(_prepare_all, part)
+        spaces, versions = await self._store_all(creator_id, prepared)
+        if not versions:
+            return
+        for space in spaces:
+            if space.state != "retired":
+                await self._embed(creator_id, list(versions), space)
+        await self._finish(creator_id, versions)
+
+    async def _store_all(
+        self, creator_id: UUID, prepared: Sequence[tuple[DocumentText, list[NewChunk]]]
+    ) -> tuple[Sequence[SpaceRecord], dict[UUID, bytes]]:
+        """Store in batches; the spaces there are, and the versions that are still wanted."""
+        versions = {document.id: document.content_hash for document, _ in prepared}
         spaces: Sequence[SpaceRecord] = ()
         for parts in _batches(prepared):
             # One that is deleted or replaced meanwhile drops out: a new version has its own job.
@@ -150,12 +160,7 @@ class Ingestion:
                 spaces, gone = await self._store(creator_id, wanted)
                 versions = {one: hash_ for one, hash_ in versions.items() if one not in gone}
                 await failpoint("mid-ingest")
-        if not versions:
-            return
-        for space in spaces:
-            if space.state != "retired":
-                await self._embed(creator_id, list(versions), space)
-        await self._finish(creator_id, versions)
+        return spaces, versions
 
     async def _embed(
         self, creator_id: UUID, document_ids: Sequence[UUID], space: SpaceRecord
@@ -181,11 +186,7 @@ class Ingestion:
             chunks = {part.document.id: part.chunks for part in here}
             added = await chunk_table.store_chunks(db, creator_id, chunks)
             await embeddings.expect(db, creator_id, added)
-            last = {part.document.id: part.keep for part in here if part.keep is not None}
-            keep = [one for ids in last.values() for one in ids]
-            others = await chunk_table.other_ids(db, creator_id, list(last), keep)
-            if others:
-                await chunk_table.delete_chunks(db, creator_id, others)
+            await _remove_others(db, creator_id, here)
             progress = {part.document.id: part.done / 2 for part in here}
             await knowledge.record_progress(db, creator_id, progress)
             return await embeddings.spaces(db, creator_id), versions.keys() - held
@@ -207,6 +208,15 @@ class Ingestion:
             ):
                 # Who posts it again sends it again.
                 await sources.drop_source(db, creator_id, document_id)
+
+
+async def _remove_others(db: PgConnection, creator_id: UUID, parts: Sequence[_Part]) -> None:
+    """Remove what documents whose last part this is no longer say."""
+    last = {part.document.id: part.keep for part in parts if part.keep is not None}
+    keep = [one for ids in last.values() for one in ids]
+    others = await chunk_table.other_ids(db, creator_id, list(last), keep)
+    if others:
+        await chunk_table.delete_chunks(db, creator_id, others)
 
 
 def _is_long(document: DocumentText) -> bool:

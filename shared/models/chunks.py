@@ -98,9 +98,7 @@ async def store_chunks(
     )
     new_ids = {row["id"] for row in rows if row["is_new"]}
     added = [chunk for chunk in chunks if chunk.id in new_ids]
-    if added:
-        await _add_postings(db, creator_id, added)
-        await _count(db, creator_id, len(added), sum(chunk.length for chunk in added))
+    await _add(db, creator_id, added)
     return [chunk.id for chunk in added]
 
 
@@ -126,6 +124,12 @@ async def delete_chunks(db: PgConnection, creator_id: UUID, ids: Sequence[UUID])
         creator_id,
         ids,
     )
+
+
+async def _add(db: PgConnection, creator_id: UUID, chunks: Sequence[NewChunk]) -> None:
+    if chunks:
+        await _add_postings(db, creator_id, chunks)
+        await _count(db, creator_id, len(chunks), sum(chunk.length for chunk in chunks))
 
 
 async def _add_postings(db: PgConnection, creator_id: UUID, chunks: Sequence[NewChunk]) -> None:
