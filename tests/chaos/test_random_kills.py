@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 SENDERS = 20
 CHANNELS = (*PLATFORMS, "web")
-MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "100"))
+MESSAGES_EACH = int(os.environ.get("CHAOS_MESSAGES", "50"))
 WORKERS = 4
 GATEWAYS = 2
 KILLS = 20
