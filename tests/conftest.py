@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 import redis.asyncio as redis_client
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
@@ -36,6 +37,17 @@ TAKES_SCREENSHOTS = os.environ.get("CAIRN_SCREENSHOTS") == "1"
 for _name in [name for name in os.environ if name.startswith("CAIRN_")]:
     del os.environ[_name]
 
+
+# As the product does: the default draws every local variable of every frame, which takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 # The same examples in every run, and no clock: a slow machine is not a fault of the code. To look
 # further: `make test ARGS="--hypothesis-profile=default …"`.
