@@ -112,7 +112,7 @@ async def work(app: App) -> None:
                 await app.runtime.outbox.deliver(app.creator_id, row["id"])
 
 
-async def worked_until(app: App, check: Any, timeout: float = 15.0) -> None:
+async def worked_until(app: App, check: Any, timeout: float = 60.0) -> None:
     """Keep working until `check` holds: for what is due in a moment."""
 
     async def is_reached() -> bool:
