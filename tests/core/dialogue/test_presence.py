@@ -48,7 +48,7 @@ async def test_typing_is_renewed_until_the_answer_begins_to_show(waiting: Learne
     times = [call.at for call in emulator.calls("sendChatAction")]
     assert {action.action for action in emulator.bot.actions} == {"typing"}
     assert len(times) >= 4
-    assert all(later - earlier >= RENEWAL_SECONDS - 0.01 for earlier, later in pairwise(times))
+    assert all(later - earlier >= RENEWAL_SECONDS * 0.7 for earlier, later in pairwise(times))
     late = [at for at in times if at > shown_at]
     assert len(late) <= 1  # one may have been under way when the answer began
     assert late or not emulator.bot.is_typing("1001")
