@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -65,6 +65,14 @@ class Nearest:
     degraded: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Worded:
+    """What the words say, with the texts of the best by them: they are read while Chroma looks."""
+
+    match: LexicalMatch
+    texts: Mapping[UUID, PassageText]
+
+
 class Retriever:
     """Asks Chroma and Postgres at once. Without Chroma, or its embedder, it goes by words."""
 
@@ -86,12 +94,13 @@ class Retriever:
 
     async def retrieve(self, creator_id: UUID, query: str, k: int) -> Retrieval:
         """The best k passages of a creator with a verdict on whether they answer."""
-        match, nearest = await self._both(creator_id, query)
+        worded, nearest = await self._both(creator_id, query, k + SPARE)
+        match = worded.match
         space = nearest.space if nearest.hits else None
         calibration = await self._calibrations.of(creator_id, space)
         fused = fuse(nearest.hits, match.hits, calibration.weights)
         candidates = found.worth_reading(fused, k + SPARE)
-        texts = await self._read(creator_id, [one.chunk_id for one in candidates])
+        texts = await self._read(creator_id, [one.chunk_id for one in candidates], worded.texts)
         # An id of another creator, or of a chunk that is gone, has no text here.
         readable = [one for one in candidates if one.chunk_id in texts]
         asked = words(query)
@@ -109,20 +118,21 @@ class Retriever:
             is_literal=is_literal,
         )
 
-    async def _both(self, creator_id: UUID, query: str) -> tuple[LexicalMatch, Nearest]:
+    async def _both(self, creator_id: UUID, query: str, reading: int) -> tuple[Worded, Nearest]:
         """The words and, at the same time, the vectors of the space that is active."""
         started = time.monotonic()
         guess = self._last_space.get(creator_id)
         # The vectors take longer, so they go first.
-        nearest, match = await asyncio.gather(
-            self._by_meaning(creator_id, guess, query), self._by_words(creator_id, query)
+        nearest, worded = await asyncio.gather(
+            self._by_meaning(creator_id, guess, query), self._by_words(creator_id, query, reading)
         )
-        if match.space != guess:
-            self._remember(creator_id, match.space)
-            nearest = await self._by_meaning(creator_id, match.space, query)
+        space = worded.match.space
+        if space != guess:
+            self._remember(creator_id, space)
+            nearest = await self._by_meaning(creator_id, space, query)
         if time.monotonic() - started > FRESH_SECONDS:
-            nearest = await self._again_if_moved(creator_id, match.space, query, nearest)
-        return match, nearest
+            nearest = await self._again_if_moved(creator_id, space, query, nearest)
+        return worded, nearest
 
     def _looked_at(self) -> int:
         return RERANKED if self._reranker else 0
@@ -158,10 +168,13 @@ class Retriever:
         self._remember(creator_id, active.name)
         return await self._by_meaning(creator_id, active.name, query)
 
-    async def _by_words(self, creator_id: UUID, query: str) -> LexicalMatch:
+    async def _by_words(self, creator_id: UUID, query: str, reading: int) -> Worded:
         """Ranks by words; tells in the same statement which space is the active one."""
         async with self._database.transaction(creator_id) as db:
-            return await lexical.search(db, creator_id, query, CANDIDATES)
+            match = await lexical.search(db, creator_id, query, CANDIDATES)
+            ids = [chunk_id for chunk_id, _ in match.hits[:reading]]
+            texts = await passages.read(db, creator_id, ids, around=AROUND)
+        return Worded(match=match, texts=texts)
 
     def _remember(self, creator_id: UUID, space: str | None) -> None:
         if space is not None:
@@ -170,6 +183,12 @@ class Retriever:
         if len(self._last_space) > REMEMBERED_CREATORS:
             del self._last_space[next(iter(self._last_space))]
 
-    async def _read(self, creator_id: UUID, ids: Sequence[UUID]) -> dict[UUID, PassageText]:
+    async def _read(
+        self, creator_id: UUID, ids: Sequence[UUID], known: Mapping[UUID, PassageText]
+    ) -> Mapping[UUID, PassageText]:
+        """The texts of those that were not read with the words."""
+        missing = [one for one in ids if one not in known]
+        if not missing:
+            return known
         async with self._database.transaction(creator_id) as db:
-            return await passages.read(db, creator_id, ids, around=AROUND)
+            return {**known, **await passages.read(db, creator_id, missing, around=AROUND)}

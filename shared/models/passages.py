@@ -46,7 +46,9 @@ async def read(
 
     `around` bounds the characters before and after.
     """
-    found = {}
+    found: dict[UUID, PassageText] = {}
+    if not ids:
+        return found
     for row in await db.fetch(_READ, creator_id, ids, around):
         fields = dict(row)
         before, after = fields.pop("before") or "", fields.pop("after") or ""

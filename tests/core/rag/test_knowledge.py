@@ -117,6 +117,17 @@ async def test_a_passage_opens_with_its_neighbours(knowledge: Knowledge, creator
     assert opened.after.startswith("Missing a single day")
 
 
+async def test_passages_are_read_by_whichever_way_they_were_found(
+    knowledge: Knowledge, creator: UUID
+) -> None:
+    await add(knowledge, creator, "Rest", "Go to bed early and sleep without a phone.")
+    await add(knowledge, creator, "Slumber", "Kittens purr.")
+    [worded, near] = (await knowledge.search(creator, "slumber")).passages
+    assert (worded.title, near.title) == ("Slumber", "Rest")
+    assert near.explain["lexical_rank"] is None
+    assert near.text == "Go to bed early and sleep without a phone."
+
+
 async def test_other_creators_see_nothing(
     knowledge: Knowledge, creator: UUID, add_creator: AddCreator
 ) -> None:
