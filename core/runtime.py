@@ -37,6 +37,7 @@ from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
 from shared.security import KeyRing
 from shared.settings import Settings
+from shared.utils.clock import Clock
 from shared.utils.ids import new_id
 
 # Kept back from a turn's budget for retrieval, the commit and a slow machine.
@@ -63,6 +64,7 @@ class Runtime:
     outbox: Outbox
     desk: Desk
     engine: Engine
+    clock: Clock
 
 
 def extra_folders(settings: Settings) -> list[Path]:
@@ -127,6 +129,7 @@ class _Opened:
     models: Models
     prompts: PromptStore
     owner: UUID = field(default_factory=new_id)
+    clock: Clock = field(default_factory=Clock)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -179,6 +182,7 @@ def _assemble(opened: _Opened) -> Runtime:
         outbox=_outbox(opened),
         desk=Desk(database=opened.database, channels=opened.channels, live=opened.live),
         engine=_engine(opened),
+        clock=opened.clock,
     )
 
 

@@ -16,6 +16,9 @@ PINNED_PATH = "search_path=pg_catalog, pg_temp"
 DEFINERS = ["app.find_api_key(text)", "app.find_channel(text,text)"]
 DUE = "((inbound_due_at IS NOT NULL) OR (outbound_due_at IS NOT NULL))"
 UNFINISHED = "(status = ANY (ARRAY['pending'::text, 'reading'::text, 'indexing'::text]))"
+WAITING = "(state = ANY (ARRAY['waiting'::text, 'claimed'::text]))"
+OVERDUE = "((state = 'queued'::text) AND (overdue_at IS NULL))"
+RUNNING = "(state = ANY (ARRAY['waiting'::text, 'running'::text]))"
 OPEN = "((state <> ALL (ARRAY['done'::text, 'aborted'::text])) AND (NOT is_paused))"
 
 # Policies beside the two of every table, as `table policy command role expression`. Those with
@@ -30,6 +33,11 @@ REVIEWED_POLICIES = [
     f"ai_conversations dispatch_hints w cairn_dispatch {DUE}",
     f"knowledge_documents dispatch_sees_unfinished r cairn_dispatch {UNFINISHED}",
     f"embedding_migrations dispatch_sees_open r cairn_dispatch {OPEN}",
+    f"scheduled_sends dispatch_sees_waiting r cairn_dispatch {WAITING}",
+    f"tickets dispatch_sees_overdue r cairn_dispatch {OVERDUE}",
+    f"contact_imports dispatch_sees_open r cairn_dispatch {RUNNING}",
+    f"contact_exports dispatch_sees_open r cairn_dispatch {RUNNING}",
+    f"contact_erasures dispatch_sees_open r cairn_dispatch {RUNNING}",
 ]
 # What cairn_dispatch and cairn_router may touch, as `role privilege table: columns`.
 REVIEWED_COLUMNS = {
@@ -40,6 +48,11 @@ REVIEWED_COLUMNS = {
     "cairn_dispatch UPDATE ai_conversations": "inbound_hinted_at outbound_hinted_at",
     "cairn_dispatch SELECT knowledge_documents": "creator_id id status updated_at",
     "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused due_at",
+    "cairn_dispatch SELECT scheduled_sends": "creator_id state due_at due_slot settled_at",
+    "cairn_dispatch SELECT tickets": "creator_id id state respond_by overdue_at",
+    "cairn_dispatch SELECT contact_imports": "creator_id id state due_at",
+    "cairn_dispatch SELECT contact_exports": "creator_id id state due_at",
+    "cairn_dispatch SELECT contact_erasures": "creator_id id state due_at",
     "cairn_router SELECT creators": "creator_id status",
     "cairn_router SELECT channels": "creator_id id type route_key",
     "cairn_router SELECT api_keys": "creator_id id prefix hash revoked_at",

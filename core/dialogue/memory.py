@@ -122,7 +122,7 @@ ORDER BY seq
 _FENCE = """
 UPDATE app.ai_conversations
 SET last_seq = last_seq + $5, last_message_at = now(),
-    status = CASE WHEN $6 THEN 'needs_human' ELSE status END,
+    status = CASE WHEN $6 THEN 'queued' ELSE status END,
     outbound_due_at = CASE WHEN $7 THEN coalesce(outbound_due_at, now()) ELSE outbound_due_at END,
     outbound_hinted_at = CASE WHEN $7 THEN now() ELSE outbound_hinted_at END
 WHERE creator_id = $1 AND id = $2 AND lease_owner = $3 AND epoch = $4

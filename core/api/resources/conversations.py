@@ -24,7 +24,7 @@ MAX_TEXT = 8000
 
 
 class ConversationShown(BaseModel):
-    """`needs_human`: the bot called for a person."""
+    """Who answers: `bot`; `queued`: a person was called; `human`: a person, the bot is silent; `returned`: the bot again."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -52,7 +52,7 @@ async def list_conversations(
     limit: Limit = 50,
     cursor: Cursor = None,
     contact_id: UUID | None = None,
-    status: Literal["bot", "needs_human"] | None = None,
+    status: Literal["bot", "queued", "human", "returned"] | None = None,
 ) -> Page[ConversationShown]:
     """The ones written in last come first."""
     cursors = Cursors("conversations", principal.creator_id)

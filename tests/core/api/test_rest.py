@@ -153,7 +153,7 @@ async def test_a_coach_takes_over_and_hands_back(
     await visitor.post({"id": str(uuid4()), "text": "/human"})
     await drain(runtime, ada.id, visitor.conversation_id)
     path = f"/api/v1/conversations/{visitor.conversation_id}"
-    waiting = await ada.api.get("/api/v1/conversations", params={"status": "needs_human"})
+    waiting = await ada.api.get("/api/v1/conversations", params={"status": "queued"})
     assert [item["id"] for item in waiting.json()["items"]] == [str(visitor.conversation_id)]
     sent = await ada.api.post(f"{path}/messages", json={"text": "Ada here."})
     assert sent.status_code == 202, sent.text

@@ -238,7 +238,7 @@ async def test_a_form_that_the_bot_no_longer_has_is_forgotten(pupil: Learner) ->
 
 async def test_calling_a_person_marks_the_conversation(pupil: Learner) -> None:
     assert await said(pupil, "/person") == "Somebody will come."
-    assert (await pupil.conversation())["status"] == "needs_human"
+    assert (await pupil.conversation())["status"] == "queued"
 
 
 async def test_a_handler_that_fails_says_and_remembers_nothing(pupil: Learner) -> None:
