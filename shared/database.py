@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session, SessionTransaction
 
 from shared.errors import TenantNotBound, Unavailable
+from shared.session_pool import SessionPool
 from shared.settings import DatabaseSettings
 
 Record = asyncpg.Record
@@ -163,6 +164,7 @@ class DatabaseManager:
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
+            poolclass=SessionPool,
             pool_size=self._settings.pool_size,
             max_overflow=0,
             pool_timeout=self._settings.pool_wait_seconds,
