@@ -1,0 +1,158 @@
+"""Consent: what was said about being written to, event by event, and what stands now.
+
+Keyed by the kind of channel with its bot (`sms/concierge`) and a hash of the address, so that a
+wish outlives the contact, the channel and another import of the same people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from shared.database import PgConnection, Record
+from shared.utils.ids import new_id
+
+Action = Literal["granted", "withdrawn"]
+Source = Literal[
+    "word", "command", "button", "link", "platform", "import", "api", "enrolment", "start"
+]
+Asked = tuple[str, bytes, str]
+"""(scope, address hash, purpose)"""
+
+ALL = "*"
+
+# The same as `address_hash`, of a channel `c` and an identity `i`.
+HASH_SQL = (
+    "sha256(convert_to(i.creator_id || '/' || c.type || '/' || c.bot || '/' || i.address, 'UTF8'))"
+)
+
+_ADD_EVENTS = """
+INSERT INTO app.consent_events (creator_id, id, contact_id, channel_id, scope, address_hash,
+                                purpose, action, source, evidence, actor, at)
+SELECT $1, e.id, $4, $5, $2, $3, e.purpose, $8, $9, $10, $11, $12
+FROM unnest($6::uuid[], $7::text[]) AS e (id, purpose)
+"""
+_AGREE = """
+INSERT INTO app.consents (creator_id, scope, address_hash, purpose, event_id, at)
+SELECT $1, $2, $3, e.purpose, e.id, $6 FROM unnest($4::uuid[], $5::text[]) AS e (id, purpose)
+ON CONFLICT (creator_id, scope, address_hash, purpose)
+  DO UPDATE SET event_id = excluded.event_id, at = excluded.at
+"""
+_REFUSE = """
+INSERT INTO app.opt_outs (creator_id, scope, address_hash, purpose, event_id, at)
+SELECT $1, $2, $3, e.purpose, e.id, $6 FROM unnest($4::uuid[], $5::text[]) AS e (id, purpose)
+ON CONFLICT DO NOTHING
+"""
+_DISAGREE = """
+DELETE FROM app.consents
+WHERE creator_id = $1 AND scope = $2 AND address_hash = $3 AND purpose = ANY ($4::text[])
+"""
+_UNREFUSE = """
+DELETE FROM app.opt_outs
+WHERE creator_id = $1 AND scope = $2 AND address_hash = $3 AND purpose = ANY ($4::text[])
+"""
+_STANDING = """
+SELECT a.scope, a.hash, a.purpose,
+  EXISTS (SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = a.scope
+          AND o.address_hash = a.hash AND o.purpose IN ('*', a.purpose)) AS is_out,
+  EXISTS (SELECT FROM app.consents g WHERE g.creator_id = $1 AND g.scope = a.scope
+          AND g.address_hash = a.hash AND g.purpose = a.purpose) AS is_granted
+FROM unnest($2::text[], $3::bytea[], $4::text[]) AS a (scope, hash, purpose)
+"""
+
+
+class Standing(NamedTuple):
+    """What stands for one purpose. Who is out gets nothing, whatever was granted."""
+
+    is_out: bool
+    is_granted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody by their address on one kind of channel; the contact may not be there yet."""
+
+    creator_id: UUID
+    scope: str
+    address: str
+    contact_id: UUID | None = None
+    channel_id: UUID | None = None
+
+    @property
+    def key(self) -> tuple[UUID, str, bytes]:
+        return self.creator_id, self.scope, address_hash(self.creator_id, self.scope, self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """How we know: by which way, when, from whom; `evidence` names the message or the paper."""
+
+    source: Source
+    actor: str
+    at: datetime
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def address_hash(creator_id: UUID, scope: str, address: str) -> bytes:
+    """Names an address without telling it; another for each creator, kind of channel and bot."""
+    return sha256(f"{creator_id}/{scope}/{address}".encode()).digest()
+
+
+async def add_events(
+    connection: PgConnection, person: Person, purposes: Sequence[str], action: Action, said: Said
+) -> list[UUID]:
+    ids = [new_id() for _ in purposes]
+    await connection.execute(
+        _ADD_EVENTS,
+        *person.key,
+        person.contact_id,
+        person.channel_id,
+        ids,
+        list(purposes),
+        action,
+        said.source,
+        said.evidence,
+        said.actor,
+        said.at,
+    )
+    return ids
+
+
+async def agree(
+    connection: PgConnection, person: Person, purposes: Sequence[str], said: Said
+) -> None:
+    """Let these purposes stand as agreed to, and no longer as refused."""
+    ids = await add_events(connection, person, purposes, "granted", said)
+    await connection.execute(_AGREE, *person.key, ids, list(purposes), said.at)
+    await connection.execute(_UNREFUSE, *person.key, list(purposes))
+
+
+async def refuse(
+    connection: PgConnection, person: Person, purposes: Sequence[str], said: Said
+) -> None:
+    """Let these purposes stand as refused. `*` leaves what was agreed to for a later START."""
+    ids = await add_events(connection, person, purposes, "withdrawn", said)
+    await connection.execute(_REFUSE, *person.key, ids, list(purposes), said.at)
+    await connection.execute(_DISAGREE, *person.key, list(purposes))
+
+
+async def unrefuse(connection: PgConnection, person: Person, said: Said) -> None:
+    """End the refusal of everything: what was agreed to before counts again, and no more."""
+    await add_events(connection, person, [ALL], "granted", said)
+    await connection.execute(_UNREFUSE, *person.key, [ALL])
+
+
+async def standing(
+    connection: PgConnection, creator_id: UUID, asked: Sequence[Asked]
+) -> dict[Asked, Standing]:
+    """What stands, for many at once: two look-ups by primary key each, whatever the history."""
+    if not asked:
+        return {}
+    scopes, hashes, purposes = (list(column) for column in zip(*set(asked), strict=True))
+    rows: list[Record] = await connection.fetch(_STANDING, creator_id, scopes, hashes, purposes)
+    return {
+        (row["scope"], row["hash"], row["purpose"]): Standing(row["is_out"], row["is_granted"])
+        for row in rows
+    }
