@@ -63,6 +63,7 @@ CONNECTION_LOST = (
     ssl.SSLError,
 )
 
+CONNECT_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 
 
@@ -260,14 +261,20 @@ class DatabaseManager:
             min_size=0,
             max_size=self._settings.pool_size,
             init=_prepare,
-            command_timeout=self._settings.statement_timeout_seconds + 1,
-            timeout=2,
-            server_settings=self._server_settings(),
+            **self._connect_options(),
             **options,
         )
 
     async def _connect(self) -> DriverConnection:
-        return await asyncpg.connect(self._url, timeout=2, server_settings=self._server_settings())
+        return await asyncpg.connect(self._url, **self._connect_options())
+
+    def _connect_options(self) -> dict[str, Any]:
+        return {
+            "timeout": CONNECT_SECONDS,
+            # The server ends a statement first; this is for a network that goes silent.
+            "command_timeout": self._settings.statement_timeout_seconds + 1,
+            "server_settings": self._server_settings(),
+        }
 
     def _server_settings(self) -> dict[str, str]:
         return {

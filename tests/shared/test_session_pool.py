@@ -1,32 +1,25 @@
 """Whoever waits for a connection gets one, or an error, as soon as those before it are gone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Generator
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from shared.database import DatabaseManager
 from shared.errors import Unavailable
 from shared.settings import DatabaseSettings, Settings
 from shared.utils.ids import new_id
 from tests.conftest import AddCreator
+from tests.shared.test_database import NAMES, Opener, each_way, run
 
 PLACES = 2
 NEVER_SECONDS = 600.0  # who waits for a place waits longer than any test
 AT_ONCE_SECONDS = 30.0  # on a machine that is busy
-
-Opener = Callable[[DatabaseManager, UUID], AbstractAsyncContextManager[Any]]
-OPENERS: dict[str, Opener] = {
-    "session": lambda database, creator_id: database.get_session(creator_id),
-    "transaction": lambda database, creator_id: database.transaction(creator_id),
-}
-each_way = pytest.mark.parametrize("opened", OPENERS.values(), ids=OPENERS)
 
 
 @asynccontextmanager
@@ -43,9 +36,8 @@ async def patient(settings: DatabaseSettings, places: int) -> AsyncIterator[Data
 
 async def read(database: DatabaseManager, creator_id: UUID, opened: Opener) -> int:
     async with opened(database, creator_id) as connection:
-        if hasattr(connection, "scalars"):
-            return int(await connection.scalar(text("SELECT 1")))
-        return int(await connection.fetchval("SELECT 1"))
+        await run(connection, NAMES)
+    return 1
 
 
 async def results_of(tasks: list[asyncio.Task[int]]) -> list[int | BaseException]:
