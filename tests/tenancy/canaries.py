@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,8 +12,12 @@ from adapters.telegram.emulator import TelegramEmulator
 from core.creators import NewCreator, add_creator
 from core.llm.emulator.models import CHAT_MODEL
 from core.llm.prompts import built_in
+from core.rag.gate import calibration_for
 from core.runtime import Runtime
-from shared.models import evaluations
+from shared.models import embeddings, evaluations, migrations, sources
+from shared.models.sources import Source
+from shared.utils.ids import new_id
+from tests.core.rag.files import docx, pdf
 from tests.waiting import eventually
 
 TOPIC = "juggling lanterns"
@@ -85,6 +89,19 @@ class School:
             body = {"title": title, "text": text}
             added = await self.api("POST", "knowledge/documents", json=body)
             await self.runtime.knowledge.ingest(self.id, UUID(added["id"]))
+
+    async def uploads(self, name: str, data: bytes) -> UUID:
+        """A file, read and indexed."""
+        added = await self.api("POST", "knowledge/documents", files={"file": (name, data)})
+        document_id = UUID(added["id"])
+        await self.runtime.knowledge.ingest(self.id, document_id)
+
+        async def is_ready() -> bool:
+            found = await self.runtime.knowledge.get_document(self.id, document_id)
+            return found.status == "ready"
+
+        await eventually(is_ready)
+        return document_id
 
     async def opens_web(self, **fields: Any) -> dict[str, Any]:
         new = {"type": "web", "name": "Chat", "bot": "coach"} | fields
@@ -165,7 +182,10 @@ async def fill(school: School, canaries: Canaries, telegram_url: str) -> None:
         settings={"bot_username": plant("bot username"), "note": plant("setting")},
     )
     await _teach(school, canaries)
+    await _upload(school, canaries)
     await _tune(school, canaries)
+    await _measure(school, canaries)
+    await _migrate(school, canaries)
     guest = Guest(school=school, route=web["route_key"])
     await guest.arrives(plant("visitor name"), start=plant("deep link"))
     await _set_goal(guest, canaries)
@@ -186,13 +206,32 @@ async def _teach(school: School, canaries: Canaries) -> None:
             f"{TOPIC} is learned at dawn."
         }
     )
-    file = (f"{plant('file name')}.md", f"# Kites\n\nKites: {plant('file')}.".encode())
-    added = await school.api("POST", "knowledge/documents", files={"file": file})
-    await school.runtime.knowledge.ingest(school.id, UUID(added["id"]))
+    source = f"https://{plant('source')}.test/kites"
+    added = await school.runtime.knowledge.add_document(
+        school.id, title="Kites", text=f"Kites: {plant('page')}.", source_uri=source
+    )
+    await school.runtime.knowledge.ingest(school.id, added.id)
+
+
+async def _upload(school: School, canaries: Canaries) -> None:
+    """Files of every kind that is read in a child process, and one that is still to be read."""
+    plant = canaries.plant
+    chapter = plant("PDF chapter")
+    page = f"{chapter}\nHow to begin with {TOPIC}: {plant('PDF page')} says so."
+    read = pdf([page], outline=[(chapter, 0)])
+    written = docx([(1, plant("DOCX heading")), (0, f"{TOPIC} at dawn: {plant('DOCX text')}.")])
+    await school.uploads(f"{plant('PDF name')}.pdf", read)
+    await school.uploads(f"{plant('DOCX name')}.docx", written)
+    text_id = await school.uploads(
+        f"{plant('file name')}.md", f"# Kites\n\nKites: {plant('file')}.".encode()
+    )
+    waiting = Source(filename=f"{plant('source name')}.txt", data=plant("source data").encode())
+    async with school.runtime.database.transaction(school.id) as connection:
+        await sources.put_source(connection, school.id, text_id, waiting)
 
 
 async def _tune(school: School, canaries: Canaries) -> None:
-    """A prompt and a model of its own, both in use, and a measurement."""
+    """A prompt and a model of its own, both in use."""
     plant = canaries.plant
     body = built_in("answer")[0].body.replace(
         "{{ persona }}", f"{{{{ persona }}}} {plant('prompt')}"
@@ -205,15 +244,52 @@ async def _tune(school: School, canaries: Canaries) -> None:
     await school.api("POST", "models", json=model | {"dependencies": [plant("dependency")]})
     own = {"name": plant("model name"), "model_type": "chat", "model_path": "extractive"}
     await school.api("POST", "models", json=own)
+
+
+async def _measure(school: School, canaries: Canaries) -> None:
+    """A measurement, and calibrations of its own that are in use."""
+    plant = canaries.plant
     measured = evaluations.NewEvaluation(
         kind="answers",
         subject="prompt answer@1",
         dataset=plant("data set"),
         dataset_hash=b"same",
-        figures={"score": 1.0},
+        figures={"score": 1.0, "rung": plant("figure")},
     )
+    name = plant("calibration")
     async with school.runtime.database.transaction(school.id) as connection:
         await evaluations.add(connection, school.id, measured)
+        for space in await embeddings.spaces(connection, school.id):
+            own = calibration_for(space.name).to_json() | {"name": name}
+            await evaluations.store_calibration(
+                connection, school.id, space.name, calibration=own, figures={"dataset": name}
+            )
+
+
+async def _migrate(school: School, canaries: Canaries) -> None:
+    """A migration that has ended: the row is enough, nobody works on it."""
+    plant, migration_id = canaries.plant, new_id()
+    async with school.runtime.database.transaction(school.id) as connection:
+        await migrations.insert(
+            connection,
+            school.id,
+            migration_id,
+            from_space=plant("old space"),
+            to_space=plant("new space"),
+            to_model=f"ollama:{plant('new model')}",
+            batch_size=100,
+            soak_seconds=0,
+        )
+        begun = await migrations.get(connection, school.id, migration_id)
+        assert begun is not None
+        ended = replace(
+            begun,
+            state="aborted",
+            error_code="failed",
+            error=plant("migration error"),
+            verification={"question": plant("verification")},
+        )
+        await migrations.save(connection, school.id, ended)
 
 
 async def _set_goal(guest: Guest, canaries: Canaries) -> None:

@@ -22,8 +22,9 @@ from core.runtime import Runtime, open_runtime
 from shared import telemetry
 from shared.settings import LimitSettings, OllamaSettings, Settings, TelemetrySettings
 from tests.apps import quick, working
+from tests.core.cli.conftest import Cairn, cairn
+from tests.core.rag.files import pdf
 from tests.databases import DatabaseUrls
-from tests.e2e.dev import run
 from tests.gateway import new_gateway
 from tests.serving import serving
 from tests.tenancy.canaries import TOPIC, Canaries, Guest, School, fill, new_school
@@ -37,6 +38,8 @@ LISTS = [
     and "{" not in path
     and not path.endswith("/events")  # has no end
 ]
+PROMPTS = ("prompts", "list", "answer", "--json")
+__all__ = ["cairn"]  # the fixture of the command line's own tests
 # So slow that its counters are still there when Redis is read, so deep that no flow is refused.
 LIMITS = LimitSettings(
     chat_per_second=0.01, chat_burst=100, sessions_per_minute=30, api_per_second=100
@@ -64,8 +67,10 @@ def log_file(tmp_path: Path) -> Iterator[Path]:
     handlers, level = root.handlers[:], root.level
     file = tmp_path / "cairn.log"
     telemetry.configure(TelemetrySettings(), file=file)
+    writing = root.handlers[:]
     yield file
-    for handler in root.handlers:
+    # A command that ran meanwhile has put its own in their place.
+    for handler in {*writing, *root.handlers}:
         handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -107,6 +112,7 @@ async def visit_all(town: Town) -> tuple[Guest, list[Any]]:
     """Everything the second school's people and programs can do; what they were answered."""
     b = town.b
     await b.learns({"Juggling": f"To begin with {TOPIC}, start with one hand and a soft ball."})
+    await b.uploads("kites.pdf", pdf(["Kites fly best with a steady wind."]))
     web = await b.opens_web()
     await b.opens_telegram(town.telegram_url)
     guest = Guest(school=b, route=web["route_key"])
@@ -155,13 +161,17 @@ async def test_no_word_of_one_creator_reaches_another(town: Town) -> None:
     sent = [request.params for request in town.telegram.requests[sent_before:]]
     replies = [message.text for message in town.telegram.bots[town.b.bot_token].sent]
     assert town.canaries.found_in(answers, prompts, sent, replies) == []
-    # Its own prompt does reach the model that the first school asks.
+    # Its own prompt and files do reach the model that the first school asks.
     own = [request.body for request in town.ollama.requests[:asked_before]]
-    assert "prompt" in town.canaries.found_in(own)
+    assert {"prompt", "PDF page", "DOCX text"} <= set(town.canaries.found_in(own))
     # The flows did run: a model was asked with passages, and both channels answered from it.
     assert any("soft ball" in str(prompt.get("messages")) for prompt in prompts)
     assert any("soft ball" in text for text in replies)
-    assert len(town.canaries.words) >= 27
+    assert len(town.canaries.words) >= 40
+    shown = [await town.a.api("GET", path) for path in LISTS]
+    assert {"PDF name", "DOCX name", "source", "new space", "migration error"} <= set(
+        town.canaries.found_in(shown)
+    )
 
 
 async def test_a_search_for_another_creators_words_finds_none(town: Town) -> None:
@@ -176,9 +186,11 @@ async def test_a_search_for_another_creators_words_finds_none(town: Town) -> Non
     assert town.canaries.found_in(found) == []
     assert any(answer["passages"] for answer in found)
     # The owner's own search does find them: the words were planted where searches look.
-    word = town.canaries.words["document"]
-    own = await town.a.api("POST", "knowledge/search", json={"query": word, "k": 5})
-    assert "document" in town.canaries.found_in(own)
+    for place in ("document", "PDF page", "PDF chapter", "DOCX heading", "DOCX text", "file"):
+        query = {"query": town.canaries.words[place], "k": 5}
+        own = await town.a.api("POST", "knowledge/search", json=query)
+        del own["query"]
+        assert {place, "calibration"} <= set(town.canaries.found_in(own))
 
 
 async def test_logs_metrics_and_redis_hold_no_text_of_anybody(
@@ -237,29 +249,31 @@ async def _chroma_records(settings: Settings) -> list[dict[str, Any]]:
 
 
 async def test_the_command_line_shows_one_creator_its_own(
-    town: Town, database_urls: DatabaseUrls, settings: Settings
+    town: Town, database_urls: DatabaseUrls, cairn: Cairn
 ) -> None:
     await fill(town.a, town.canaries, town.telegram_url)
     await town.b.opens_web(name="Bob's chat")
+    await town.b.learns({"Bob's notes": "Start with one hand."})
     admin = await asyncpg.connect(database_urls.admin)
     await admin.execute("UPDATE app.messages SET status = 'dead' WHERE direction = 'in'")
     await admin.close()
-    environment = _environment(settings)
-    code, shown, _ = await run("channels", "list", "--creator", str(town.b.id), **environment)
-    assert code == 0
-    assert "Bob's chat" in shown
-    dead_code, dead, _ = await run("dead", "list", **environment)
-    assert dead_code == 0
+    of_a, of_b = ("--creator", str(town.a.id)), ("--creator", str(town.b.id))
+    shown = [
+        await _shown(cairn, *command, *of_b)
+        for command in (("channels", "list"), ("kb", "list"), ("models", "list"), PROMPTS)
+    ]
+    assert "Bob's chat" in shown[0]
+    assert "Bob's notes" in shown[1]
+    none = await cairn("embeddings", "status", *of_b)
+    assert "no migration" in str(none.error)
+    dead = await _shown(cairn, "dead", "list")
     assert str(town.a.id) in dead
-    assert town.canaries.found_in(shown, dead) == []
+    assert town.canaries.found_in(*shown, none.out, str(none.error), dead) == []
+    own = [await _shown(cairn, *command, *of_a) for command in (("kb", "list"), PROMPTS)]
+    assert {"title", "prompt note"} <= set(town.canaries.found_in(*own))
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    values = {
-        "CAIRN_DATABASE__URL": settings.database.url,
-        "CAIRN_DATABASE__DISPATCH_URL": settings.database.dispatch_url,
-        "CAIRN_REDIS__URL": settings.redis.url,
-        "CAIRN_SECRET_KEYS": settings.secret_keys,
-    }
-    secrets = {name: value.get_secret_value() for name, value in values.items() if value}
-    return secrets | {"CAIRN_CHROMA__URL": str(settings.chroma.url)}
+async def _shown(cairn: Cairn, name: str, *arguments: str) -> str:
+    outcome = await cairn(name, *arguments)
+    assert outcome.code == 0, outcome.error
+    return outcome.out
