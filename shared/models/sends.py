@@ -1,0 +1,334 @@
+"""Scheduled sends: one slot for one contact; planned, moved, cancelled and listed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.database import PgConnection
+
+_LISTED = """
+s.id, s.contact_id, s.source_kind, s.source_id, s.step_key, s.occurrence, s.class AS send_class,
+s.purpose, s.planned_at, s.due_at, s.window_end, s.state, s.skip_reason, s.defer_reason,
+s.deferrals, s.channel_id, s.message_id, s.settled_at, s.answered_at, e.program_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSend:
+    """A slot to keep: what of an enrolment is due when."""
+
+    id: UUID
+    contact_id: UUID
+    enrolment_id: UUID
+    step_key: str
+    generation: int
+    occurrence: str
+    send_class: str
+    purpose: str
+    due_at: datetime
+    window_end: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendRow:
+    """A send as it is listed; `program_id` is of a step's."""
+
+    id: UUID
+    contact_id: UUID
+    source_kind: str
+    source_id: UUID
+    step_key: str
+    occurrence: str
+    send_class: str
+    purpose: str
+    planned_at: datetime
+    due_at: datetime
+    window_end: datetime | None
+    state: str
+    skip_reason: str | None
+    defer_reason: str | None
+    deferrals: int
+    channel_id: UUID | None
+    message_id: UUID | None
+    settled_at: datetime | None
+    answered_at: datetime | None
+    program_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Of an enrolment's step: the slot that waits, if any, and the latest that was handled."""
+
+    enrolment_id: UUID
+    step_key: str
+    waiting_id: UUID | None
+    waiting: str | None
+    handled: str | None
+
+
+# A slot that was handled is never planned again, in whatever generation.
+_PLAN = """
+INSERT INTO app.scheduled_sends
+  (creator_id, id, contact_id, source_kind, source_id, step_key, generation, occurrence, class,
+   purpose, planned_at, due_at, window_end)
+SELECT $1, n.id, n.contact_id, 'step', n.source_id, n.step_key, n.generation, n.occurrence,
+       n.class, n.purpose, n.due_at, n.due_at, n.window_end
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::text[], $8::text[],
+            $9::text[], $10::timestamptz[], $11::timestamptz[])
+  AS n (id, contact_id, source_id, step_key, generation, occurrence, class, purpose, due_at,
+        window_end)
+WHERE NOT EXISTS (
+  SELECT FROM app.scheduled_sends h
+  WHERE h.creator_id = $1 AND h.source_kind = 'step' AND h.source_id = n.source_id
+    AND h.step_key = n.step_key AND h.occurrence = n.occurrence
+    AND (h.state <> 'cancelled' OR h.skip_reason = 'replied'))
+ON CONFLICT (creator_id, source_kind, source_id, step_key, contact_id, generation, occurrence)
+  DO UPDATE SET state = 'waiting', skip_reason = NULL, settled_at = NULL, due_at = excluded.due_at,
+    planned_at = excluded.planned_at, window_end = excluded.window_end, defer_reason = NULL,
+    deferrals = 0, class = excluded.class, purpose = excluded.purpose
+  WHERE scheduled_sends.state = 'cancelled'
+"""
+_MOVE = """
+UPDATE app.scheduled_sends s
+SET generation = n.generation, occurrence = n.occurrence, class = n.class, purpose = n.purpose,
+    window_end = n.window_end,
+    due_at = CASE WHEN s.planned_at = n.due_at THEN s.due_at ELSE n.due_at END,
+    defer_reason = CASE WHEN s.planned_at = n.due_at THEN s.defer_reason END,
+    deferrals = CASE WHEN s.planned_at = n.due_at THEN s.deferrals ELSE 0 END,
+    planned_at = n.due_at
+FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+            $8::timestamptz[])
+  AS n (id, generation, occurrence, class, purpose, due_at, window_end)
+WHERE s.creator_id = $1 AND s.id = n.id AND s.state = 'waiting'
+"""
+_STANDINGS = """
+SELECT s.source_id AS enrolment_id, s.step_key,
+  (array_agg(s.id ORDER BY s.due_at) FILTER (WHERE s.state = 'waiting'))[1] AS waiting_id,
+  min(s.occurrence) FILTER (WHERE s.state = 'waiting') AS waiting,
+  max(s.occurrence) FILTER (WHERE s.state NOT IN ('waiting', 'cancelled')
+    OR s.skip_reason = 'replied') AS handled
+FROM app.scheduled_sends s
+WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = ANY($2::uuid[])
+GROUP BY s.source_id, s.step_key
+"""
+
+
+async def plan(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend]) -> int:
+    """Keep new slots; one that is kept or was handled already is left as it is."""
+    if not sends:
+        return 0
+    tag = await db.execute(
+        _PLAN,
+        creator_id,
+        [s.id for s in sends],
+        [s.contact_id for s in sends],
+        [s.enrolment_id for s in sends],
+        [s.step_key for s in sends],
+        [s.generation for s in sends],
+        [s.occurrence for s in sends],
+        [s.send_class for s in sends],
+        [s.purpose for s in sends],
+        [s.due_at for s in sends],
+        [s.window_end for s in sends],
+    )
+    return int(tag.split()[-1])
+
+
+async def move(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend]) -> int:
+    """Let waiting sends (by id) have other slots; a slot that stays keeps what it was put off."""
+    if not sends:
+        return 0
+    tag = await db.execute(
+        _MOVE,
+        creator_id,
+        [s.id for s in sends],
+        [s.generation for s in sends],
+        [s.occurrence for s in sends],
+        [s.send_class for s in sends],
+        [s.purpose for s in sends],
+        [s.due_at for s in sends],
+        [s.window_end for s in sends],
+    )
+    return int(tag.split()[-1])
+
+
+async def standings(
+    db: PgConnection, creator_id: UUID, enrolment_ids: Sequence[UUID]
+) -> list[Standing]:
+    """For each step of these enrolments that was ever planned."""
+    rows = await db.fetch(_STANDINGS, creator_id, list(enrolment_ids))
+    return [Standing(**row) for row in rows]
+
+
+async def lock_waiting(db: PgConnection, creator_id: UUID, program_id: UUID) -> int:
+    """Wait for whoever settles a send of this program, and keep the others from it meanwhile."""
+    tag = await db.execute(
+        """
+        SELECT 1 FROM app.scheduled_sends s
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.state = 'waiting'
+          AND s.source_id IN (SELECT id FROM app.enrolments
+                              WHERE creator_id = $1 AND program_id = $2
+                                AND status IN ('active', 'paused'))
+        ORDER BY s.id FOR UPDATE
+        """,
+        creator_id,
+        program_id,
+    )
+    return int(tag.split()[-1])
+
+
+async def cancel_steps(
+    db: PgConnection,
+    creator_id: UUID,
+    steps: Sequence[tuple[UUID, str, str]],
+    now: datetime,
+) -> int:
+    """Cancel what waits of (enrolment, step key, reason) each."""
+    if not steps:
+        return 0
+    ids, keys, reasons = zip(*steps, strict=True)
+    tag = await db.execute(
+        """
+        UPDATE app.scheduled_sends s
+        SET state = 'cancelled', skip_reason = n.reason, settled_at = $5
+        FROM unnest($2::uuid[], $3::text[], $4::text[]) AS n (source_id, step_key, reason)
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
+          AND s.step_key = n.step_key AND s.state = 'waiting'
+        """,
+        creator_id,
+        list(ids),
+        list(keys),
+        list(reasons),
+        now,
+    )
+    return int(tag.split()[-1])
+
+
+async def cancel_enrolments(
+    db: PgConnection,
+    creator_id: UUID,
+    enrolments: Sequence[tuple[UUID, str]],
+    now: datetime,
+) -> int:
+    """Cancel all that waits of (enrolment, reason) each."""
+    if not enrolments:
+        return 0
+    ids, reasons = zip(*enrolments, strict=True)
+    tag = await db.execute(
+        """
+        UPDATE app.scheduled_sends s
+        SET state = 'cancelled', skip_reason = n.reason, settled_at = $4
+        FROM unnest($2::uuid[], $3::text[]) AS n (source_id, reason)
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
+          AND s.state = 'waiting'
+        """,
+        creator_id,
+        list(ids),
+        list(reasons),
+        now,
+    )
+    return int(tag.split()[-1])
+
+
+async def cancel_program(
+    db: PgConnection, creator_id: UUID, program_id: UUID, *, reason: str, now: datetime
+) -> int:
+    """Cancel all that waits of a program."""
+    tag = await db.execute(
+        """
+        UPDATE app.scheduled_sends s
+        SET state = 'cancelled', skip_reason = $3, settled_at = $4
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.state = 'waiting'
+          AND s.source_id IN (SELECT id FROM app.enrolments
+                              WHERE creator_id = $1 AND program_id = $2)
+        """,
+        creator_id,
+        program_id,
+        reason,
+        now,
+    )
+    return int(tag.split()[-1])
+
+
+async def wake_program(db: PgConnection, creator_id: UUID, program_id: UUID, now: datetime) -> int:
+    """Look again at what was put off because the program was paused."""
+    tag = await db.execute(
+        """
+        UPDATE app.scheduled_sends s
+        SET due_at = greatest(planned_at, $3), defer_reason = NULL
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.state = 'waiting'
+          AND s.defer_reason = 'program_paused'
+          AND s.source_id IN (SELECT id FROM app.enrolments
+                              WHERE creator_id = $1 AND program_id = $2)
+        """,
+        creator_id,
+        program_id,
+        now,
+    )
+    return int(tag.split()[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which sends are listed; None is any."""
+
+    state: str | None = None
+    reason: str | None = None
+    contact_id: UUID | None = None
+    program_id: UUID | None = None
+    broadcast_id: UUID | None = None
+    enrolment_id: UUID | None = None
+
+
+async def listed(
+    db: PgConnection,
+    creator_id: UUID,
+    filters: Filters,
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+) -> list[SendRow]:
+    """In the order in which they are due."""
+    due_at, id_ = after or (None, None)
+    rows = await db.fetch(
+        f"""
+        SELECT {_LISTED} FROM app.scheduled_sends s
+        LEFT JOIN app.enrolments e
+          ON e.creator_id = s.creator_id AND s.source_kind = 'step' AND e.id = s.source_id
+        WHERE s.creator_id = $1
+          AND ($2::timestamptz IS NULL OR (s.due_at, s.id) > ($2, $3::uuid))
+          AND ($4::text IS NULL OR s.state = $4)
+          AND ($5::text IS NULL OR $5 IN (s.skip_reason, s.defer_reason))
+          AND ($6::uuid IS NULL OR s.contact_id = $6)
+          AND ($7::uuid IS NULL OR e.program_id = $7)
+          AND ($8::uuid IS NULL OR (s.source_kind = 'broadcast' AND s.source_id = $8))
+          AND ($9::uuid IS NULL OR (s.source_kind = 'step' AND s.source_id = $9))
+        ORDER BY s.due_at, s.id LIMIT $10
+        """,  # noqa: S608 - a list of columns
+        creator_id,
+        due_at,
+        id_,
+        filters.state,
+        filters.reason,
+        filters.contact_id,
+        filters.program_id,
+        filters.broadcast_id,
+        filters.enrolment_id,
+        limit,
+    )
+    return [SendRow(**row) for row in rows]
+
+
+async def find(db: PgConnection, creator_id: UUID, send_id: UUID) -> SendRow | None:
+    row = await db.fetchrow(
+        f"""
+        SELECT {_LISTED} FROM app.scheduled_sends s
+        LEFT JOIN app.enrolments e
+          ON e.creator_id = s.creator_id AND s.source_kind = 'step' AND e.id = s.source_id
+        WHERE s.creator_id = $1 AND s.id = $2
+        """,  # noqa: S608
+        creator_id,
+        send_id,
+    )
+    return SendRow(**row) if row else None
