@@ -38,6 +38,7 @@ class Room(Declared):
 
     channel_id: UUID
     chat: str = Field(min_length=1, max_length=200)
+    space: str | None = Field(None, max_length=200, description="the workspace, if several")
 
 
 class HandoffRule(Declared):
@@ -52,6 +53,9 @@ class Handoff(Declared):
     sla_minutes: int = Field(60, ge=1, le=10_080, description="within which a person answers")
     room: Room | None = None
     crisis_words: tuple[Words, ...] = Field((), max_length=200, description="beside Cairn's own")
+    crisis_texts: dict[str, str] = Field(
+        {}, description="by language, instead of Cairn's own; {line} is the country's help line"
+    )
     rules: tuple[HandoffRule, ...] = Field((), max_length=50)
 
 

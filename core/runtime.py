@@ -180,7 +180,12 @@ def _assemble(opened: _Opened) -> Runtime:
             max_bytes=opened.settings.limits.attachment_bytes,
         ),
         outbox=_outbox(opened),
-        desk=Desk(database=opened.database, channels=opened.channels, live=opened.live),
+        desk=Desk(
+            database=opened.database,
+            channels=opened.channels,
+            live=opened.live,
+            clock=opened.clock,
+        ),
         engine=_engine(opened),
         clock=opened.clock,
     )
@@ -223,4 +228,5 @@ def _router(opened: _Opened) -> Router:
         channels=opened.channels,
         answering=answering,
         linking=Linking(database=opened.database, limiter=opened.limiter, keys=opened.keys),
+        clock=opened.clock,
     )

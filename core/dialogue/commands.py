@@ -5,6 +5,7 @@ A bot's own command of the same name wins. What they change is committed with th
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from core import linking, optout
@@ -29,7 +30,8 @@ ASK_ZONE = "Write `/timezone` and a city, for example `/timezone Berlin` or `/ti
 UNKNOWN_ZONE = "I don't know that place. A bigger city in the same time zone will do."
 ASK_LANGUAGE = "Write `/language` and its short name, for example `/language de`."
 UNKNOWN_LANGUAGE = "I don't know that language. " + ASK_LANGUAGE
-HELP = "Also: `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, `/cancel`."
+HUMAN = "I've asked for a person of the team. They will answer right here."
+HELP = "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, `/cancel`."
 
 _SET_TIMEZONE = """
 UPDATE app.contacts SET timezone = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
@@ -48,6 +50,7 @@ class Call:
     work: Work
     turn: Turn
     effects: list[Effect]
+    now: datetime  # by the clock that programs go by
 
     @property
     def actor(self) -> str:
@@ -64,6 +67,7 @@ class Commands:
             "timezone": set_timezone,
             "language": set_language,
             "stop": stop,
+            "human": call_human,
             "link": self.link,
             "unlink": self.unlink,
         }
@@ -115,6 +119,12 @@ class Commands:
 
         call.effects.append(undo)
         call.turn.say(UNLINKED)
+
+
+async def call_human(call: Call) -> None:
+    """Ask for a person of the team."""
+    call.turn.call_human()
+    call.turn.say(HUMAN)
 
 
 async def set_timezone(call: Call) -> None:

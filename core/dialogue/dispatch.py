@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from core import optout
 from core.bots import Bot, Handler, Turn
-from core.dialogue import choosing, forms
+from core.dialogue import choosing, forms, handoff
 from core.dialogue.commands import HELP, Call, Commands, resume, stop
 from core.dialogue.memory import Effect, Work
 
@@ -30,6 +31,7 @@ class Hearing:
     turn: Turn
     session: dict[str, Any]
     builtin: Commands
+    now: datetime  # by the clock that programs go by
     is_numbered: bool = False  # the choices that stand open were shown as a numbered list
     effects: list[Effect] = field(default_factory=list)
     is_picked: bool = False
@@ -37,7 +39,11 @@ class Hearing:
     @property
     def call(self) -> Call:
         return Call(
-            creator_id=self.creator_id, work=self.work, turn=self.turn, effects=self.effects
+            creator_id=self.creator_id,
+            work=self.work,
+            turn=self.turn,
+            effects=self.effects,
+            now=self.now,
         )
 
     @property
@@ -54,6 +60,8 @@ class Hearing:
 
 async def run(heard: Hearing) -> None:
     """Run the handler a message is for. An open form comes before patterns and questions."""
+    if not heard.is_picked and handoff.steps_in(heard.call, heard.now):
+        return
     if await _directed(heard):
         return
     turn, form = heard.turn, heard.form

@@ -13,6 +13,7 @@ from core.contacts import introduce
 from core.dialogue import posts, records
 from core.dialogue.choosing import Offer
 from core.leases import Lease, LeaseLost
+from core.policies import Handoff
 from shared.database import PgConnection, Record
 from shared.messages import Choice, Message
 from shared.utils.ids import derived_id
@@ -23,6 +24,7 @@ Effect = Callable[[PgConnection], Awaitable[None]]
 
 HISTORY_MESSAGES = 8
 OFFER_HOURS = 12  # how long a number is read back as a choice
+NO_POLICY = Handoff()
 USAGE_SHARDS = 16  # one busy creator's turns don't queue on one counter row
 
 
@@ -39,6 +41,7 @@ class Work:
     """The next inbound message with everything its turn needs, read in one transaction."""
 
     message_id: UUID
+    conversation_id: UUID
     channel_id: UUID
     contact_id: UUID
     seq: int
@@ -59,6 +62,8 @@ class Work:
     session: dict[str, Any]
     history: tuple[Utterance, ...] = ()
     offer: Offer | None = None  # choices that a written number or label picks from
+    owner: str = "bot"  # who answers here: bot, queued, human, returned
+    handoff: Handoff = NO_POLICY
 
 
 @dataclass(kw_only=True)
@@ -74,7 +79,6 @@ class Thought:
     kept: dict[tuple[str, str], Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     session: dict[str, Any] = field(default_factory=dict)
-    human_wanted: bool = False
     status: str = "answered"
     error_code: str | None = None
     rung: str | None = None
@@ -103,13 +107,15 @@ WITH next AS (
 SELECT b.*, v.address, c.name, c.locale, c.language, c.timezone, c.memory,
   coalesce(s.state, '{}') AS session,
   coalesce(b.payload ->> 'person', v.address ->> 'person') AS person,
-  i.opted_out_at IS NOT NULL AS opted_out, c.introduced_at IS NOT NULL AS introduced
+  i.opted_out_at IS NOT NULL AS opted_out, c.introduced_at IS NOT NULL AS introduced,
+  v.status AS owner, p.policy -> 'handoff' AS handoff
 FROM begun b
 JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
 LEFT JOIN app.user_sessions s ON s.creator_id = $1 AND s.conversation_id = $2
 LEFT JOIN app.contact_identities i ON i.creator_id = $1 AND i.channel_id = b.channel_id
   AND i.address = coalesce(b.payload ->> 'person', v.address ->> 'person')
+LEFT JOIN app.creator_policies p ON p.creator_id = $1
 """
 _HISTORY = """
 SELECT author, text, direction,
@@ -122,9 +128,8 @@ ORDER BY seq
 _FENCE = """
 UPDATE app.ai_conversations
 SET last_seq = last_seq + $5, last_message_at = now(),
-    status = CASE WHEN $6 THEN 'queued' ELSE status END,
-    outbound_due_at = CASE WHEN $7 THEN coalesce(outbound_due_at, now()) ELSE outbound_due_at END,
-    outbound_hinted_at = CASE WHEN $7 THEN now() ELSE outbound_hinted_at END
+    outbound_due_at = CASE WHEN $6 THEN coalesce(outbound_due_at, now()) ELSE outbound_due_at END,
+    outbound_hinted_at = CASE WHEN $6 THEN now() ELSE outbound_hinted_at END
 WHERE creator_id = $1 AND id = $2 AND lease_owner = $3 AND epoch = $4
 RETURNING last_seq - $5
 """
@@ -190,6 +195,7 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
     )
     return Work(
         message_id=row["id"],
+        conversation_id=lease.conversation_id,
         channel_id=row["channel_id"],
         contact_id=row["contact_id"],
         seq=row["seq"],
@@ -210,7 +216,13 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         session=row["session"],
         history=tuple(Utterance(author=h["author"], text=h["text"]) for h in history if h["text"]),
         offer=_offer(history),
+        owner=row["owner"],
+        handoff=_handoff(row["handoff"]),
     )
+
+
+def _handoff(stored: dict[str, Any] | None) -> Handoff:
+    return Handoff.model_validate(stored, extra="ignore") if stored else NO_POLICY
 
 
 def _offer(history: list[Record]) -> Offer | None:
@@ -239,7 +251,6 @@ async def record(
         lease.owner,
         lease.epoch,
         count,
-        thought.human_wanted,
         push and count > 0,
     )
     if first_seq is None:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from uuid import UUID
 
+from core import tickets
 from core.accounts import ChannelRecord
 from core.bots import Bot, InboundAttachment, Place, Records, Turn
 from core.channels import ChannelAdapter, Introduces, Sender
 from core.contacts import locale_of, timezone_of
-from core.dialogue import forms, records
+from core.desk_room import ticket_of_thread
+from core.dialogue import forms, handoff, records
 from core.dialogue.answering import Answering, Spoken
 from core.dialogue.choosing import is_numbered
 from core.dialogue.commands import Commands
+from core.dialogue.desk_thread import Thread
 from core.dialogue.dispatch import Hearing, run
 from core.dialogue.memory import Thought, Work
 from core.dialogue.reply_stream import ReplyStream
@@ -24,6 +27,7 @@ from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
 from shared.markdown import escape
 from shared.messages import Message
+from shared.utils.clock import Clock
 from shared.utils.text import clean_text, is_blank
 
 # How a channel whose buttons carry few bytes names a choice: its message, and which of them.
@@ -51,12 +55,14 @@ class Router:
         channels: Mapping[str, ChannelAdapter],
         answering: Answering,
         linking: Linking,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._bots = bots
         self._channels = channels
         self._answering = answering
         self._commands = Commands(linking)
+        self._clock = clock
 
     async def think(
         self,
@@ -78,11 +84,16 @@ class Router:
             turn=self._turn(lease, work, record, introduction),
             session=copy.deepcopy(work.session),
             builtin=self._commands,
+            now=self._clock.now(),
             is_numbered=work.offer is not None and is_numbered(work.offer, adapter.capabilities),
         )
         if work.kind == "action":
             heard.turn.text = await self._resolve_choice(lease, work.text)
-        await run(heard)
+        thread = await self._desk_thread(lease.creator_id, work, heard.turn.place)
+        if thread is not None:
+            thread.heard(heard.call)
+        else:
+            await run(heard)
         thought = await self._conclude(lease, heard, record, stream)
         thought.asked_channel = _is_to_be_asked(work, adapter)
         thought.introduction = introduction
@@ -118,6 +129,8 @@ class Router:
     ) -> Thought:
         """Gather what was said, the form's first question and the answer into one Thought."""
         turn = heard.turn
+        if turn.human_wanted:
+            heard.effects.append(handoff.opens(heard.call, "asked", heard.now))
         if turn.asked is not None:
             state = forms.begin(turn.asked)
             heard.keep_form(state)
@@ -135,11 +148,22 @@ class Router:
             kept=turn.kept,
             memory=turn.memory,
             session=heard.session,
-            human_wanted=turn.human_wanted,
             rung=spoken.rung,
             model=spoken.model,
             prompt=spoken.prompt,
         )
+
+    async def _desk_thread(self, creator_id: UUID, work: Work, place: Place) -> Thread | None:
+        """The ticket that is talked about, in a thread of the team's room."""
+        room = work.handoff.room
+        if room is None or (room.channel_id, room.chat) != (work.channel_id, place.chat):
+            return None
+        async with self._database.transaction(creator_id) as connection:
+            ticket_id = await ticket_of_thread(connection, creator_id, work.channel_id, place)
+            if ticket_id is None:
+                return None
+            ticket = await tickets.get(connection, creator_id, ticket_id)
+        return Thread(ticket=ticket, channels=self._channels)
 
     async def _resolve_choice(self, lease: Lease, value: str) -> str:
         match = _CHOICE.match(value)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
+from core import tickets
 from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.resources.shown import MessageShown, show_message
@@ -24,7 +25,8 @@ MAX_TEXT = 8000
 
 
 class ConversationShown(BaseModel):
-    """Who answers: `bot`; `queued`: a person was called; `human`: a person, the bot is silent; `returned`: the bot again."""
+    """`status` tells who answers: `bot`; `queued`, a person was called and the bot answers until
+    one comes; `human`, a person, and the bot is silent; `returned`, the bot again."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -101,7 +103,9 @@ async def send_coach_message(
     if is_blank(body.text):
         raise InvalidInput("the message is empty", code="empty_text")
     creator_id = principal.creator_id
-    message_id = await runtime.desk.say(creator_id, conversation_id, body.text, idempotency_key)
+    message_id = await runtime.desk.say(
+        creator_id, conversation_id, body.text, idempotency_key, actor=principal.actor
+    )
     async with runtime.database.get_session(creator_id) as session:
         await _refuse_other_text(Messages(session), message_id, body.text)
         _audit(session, principal, "conversation.coach_wrote", conversation_id)
@@ -111,13 +115,18 @@ async def send_coach_message(
 
 @router.post("/{conversation_id}/return")
 async def return_conversation(
-    conversation_id: UUID, principal: PrincipalDep, db: TenantDb
+    conversation_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
 ) -> ConversationShown:
-    """Hand the conversation back to the bot."""
-    conversation = await Conversations(db).get(conversation_id, for_update=True)
-    conversation.status = "bot"
-    _audit(db, principal, "conversation.returned", conversation_id)
-    return ConversationShown.model_validate(conversation)
+    """Hand the conversation back to the bot; its open ticket, if there is one, is closed by it."""
+    where = (principal.creator_id, conversation_id)
+    async with runtime.database.transaction(principal.creator_id) as connection:
+        await tickets.give_back_conversation(
+            connection, *where, principal.actor, runtime.clock.now()
+        )
+    async with runtime.database.get_session(principal.creator_id) as session:
+        conversation = await Conversations(session).get(conversation_id, for_update=True)
+        _audit(session, principal, "conversation.returned", conversation_id)
+        return ConversationShown.model_validate(conversation)
 
 
 async def _refuse_other_text(messages: Messages, message_id: UUID, text: str) -> None:

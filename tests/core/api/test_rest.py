@@ -160,7 +160,7 @@ async def test_a_coach_takes_over_and_hands_back(
     last = (await visitor.messages())[-1]
     assert (last["role"], last["text"]) == ("coach", "Ada here.")
     returned = await ada.api.post(f"{path}/return")
-    assert returned.json()["status"] == "bot"
+    assert returned.json()["status"] == "returned"
 
 
 async def test_an_idempotency_key_writes_once(ada: Tenant, visitor: Visitor) -> None:

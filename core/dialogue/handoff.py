@@ -1,0 +1,79 @@
+"""When a person is needed: words of danger, a creator's rules, being asked for, and silence while
+somebody of the team answers.
+
+All of it comes before forms, commands and models, so that none of them can get in its way.
+"""
+
+from datetime import datetime, timedelta
+
+from core import optout
+from core.desk_room import tell_room
+from core.dialogue.commands import Call
+from core.dialogue.crisis import crisis_text, is_crisis, says_any
+from core.dialogue.memory import Effect, Work
+from core.llm.phrases import language_for
+from core.tickets import Opening, Reason, open_ticket
+from shared.database import PgConnection
+
+# What a person says about being written to counts whoever answers them.
+_COMMANDS = ("/stop", "/start")
+
+
+def is_held(work: Work) -> bool:
+    """Whether a person of the team has the conversation, so that the bot says nothing."""
+    if work.owner != "human":
+        return False
+    text = work.text.strip().lower()
+    is_wish = optout.is_stop(work.text) or optout.is_start(work.text)
+    return not (is_wish or text.startswith(_COMMANDS) or work.kind in ("start", "due"))
+
+
+def steps_in(call: Call, now: datetime) -> bool:
+    """Open the ticket that a message calls for; True when nothing else is to be said.
+
+    Somebody in danger is answered by a fixed text, also while a person has the conversation.
+    """
+    handoff, work = call.work.handoff, call.work
+    if work.kind == "due":
+        return False
+    if is_crisis(work.text, handoff.crisis_words):
+        language = language_for(work.language, work.text, work.locale or call.turn.locale)
+        tag = work.locale if (work.locale or "").startswith(language) else language
+        call.turn.say(crisis_text(tag, handoff.crisis_texts))
+        call.effects.append(opens(call, "crisis", now, is_urgent=True))
+        return True
+    for rule in handoff.rules:
+        if says_any(work.text, rule.words):
+            call.effects.append(
+                opens(call, "rule", now, detail=rule.note, is_urgent=rule.is_urgent)
+            )
+            break
+    return is_held(work)
+
+
+def opens(
+    call: Call,
+    reason: Reason,
+    now: datetime,
+    *,
+    detail: str = "",
+    is_urgent: bool = False,
+) -> Effect:
+    """Open the conversation's ticket with the turn, and tell the team's room when it is new."""
+    handoff, work = call.work.handoff, call.work
+
+    async def open_it(connection: PgConnection) -> None:
+        opening = Opening(
+            conversation_id=work.conversation_id,
+            contact_id=work.contact_id,
+            reason=reason,
+            detail=detail,
+            is_urgent=is_urgent,
+            message_id=work.message_id,
+            respond_within=timedelta(minutes=handoff.sla_minutes),
+        )
+        ticket_id, is_new = await open_ticket(connection, call.creator_id, opening, now)
+        if is_new and handoff.room is not None:
+            await tell_room(connection, call.creator_id, handoff.room, ticket_id)
+
+    return open_it
