@@ -2,23 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, get_args
-from uuid import UUID
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
-from core.creators import require_creator
-from core.house import HOUSE
+from core.cli.context import DEFAULT_DATA_DIR, DataDir
+from core.cli.labels import ACTOR, AsJson, Creator, Force, Percent, owned, tell, tell_back
 from core.llm.checkup import Checkup
 from core.llm.paths import ModelType
 from core.llm.registry import Listed, ModelMetadata
-from core.models import Models
 from shared.errors import InvalidInput
 from shared.models.models import ModelLabel
 
@@ -28,12 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-ACTOR = "operator"
 
-Creator = Annotated[
-    UUID | None, typer.Option("--creator", help="A creator's own; else what all creators share.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="The logical name: answers, or passages.")]
 Label = Annotated[str, typer.Option(help="production, candidate or fallback.")]
 
@@ -45,8 +35,8 @@ def list_all(
     """Every version that may be used, with the labels that point at it."""
 
     async def run() -> list[Listed]:
-        async with _models(data_dir, creator) as (models, owner):
-            return await models.registry.list_models(owner)
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.models.registry.list_models(owner)
 
     columns = ("model", "type", "path", "digest", "context", "labels")
     _print([_listed(row) for row in asyncio.run(run())], columns, as_json=as_json)
@@ -84,9 +74,9 @@ def register(
     )
 
     async def run() -> ModelMetadata:
-        async with _models(data_dir, creator) as (models, _):
-            described = await models.describe(metadata, model_path)
-            return await models.registry.register_model(described, model_path, actor=ACTOR)
+        async with owned(data_dir, creator) as (runtime, _):
+            described = await runtime.models.describe(metadata, model_path)
+            return await runtime.models.registry.register_model(described, model_path, actor=ACTOR)
 
     stored = asyncio.run(run())
     typer.echo(f"{stored.name}@{stored.version} is {stored.model_path}. `promote` puts it to work.")
@@ -97,22 +87,20 @@ def promote(
     name: Name,
     version: Annotated[int, typer.Argument(help="A version that was registered.")],
     label: Label = "production",
-    percent: Annotated[int, typer.Option(help="Of the contacts, for a candidate.")] = 100,
+    percent: Percent = 100,
     creator: Creator = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also when it was measured as worse, or not at all.")
-    ] = False,
+    force: Force = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put a version to work. One that was measured as worse than the present one is refused."""
 
     async def run() -> ModelLabel:
-        async with _models(data_dir, creator) as (models, owner):
-            return await models.registry.promote(
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.models.registry.promote(
                 name, version, label, percent, creator_id=owner, actor=ACTOR, is_forced=force
             )
 
-    _tell(asyncio.run(run()))
+    tell(name, asyncio.run(run()))
 
 
 @app.command()
@@ -125,14 +113,12 @@ def rollback(
     """Return to the version before."""
 
     async def run() -> ModelLabel | None:
-        async with _models(data_dir, creator) as (models, owner):
-            return await models.registry.rollback(name, label, creator_id=owner, actor=ACTOR)
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.models.registry.rollback(
+                name, label, creator_id=owner, actor=ACTOR
+            )
 
-    back = asyncio.run(run())
-    if back is None:
-        typer.echo(f"There was none before: nothing is labelled {label} any more.")
-    else:
-        _tell(back)
+    tell_back(name, label, asyncio.run(run()))
 
 
 @app.command()
@@ -142,24 +128,15 @@ def check(
     """Ask every host for the models in use; exit 1 when one is missing or another than it was."""
 
     async def run() -> list[Checkup]:
-        async with _models(data_dir, creator) as (models, owner):
-            rows = await models.registry.list_models(owner)
-            return await models.checkups.of([row.model for row in rows if row.labels])
+        async with owned(data_dir, creator) as (runtime, owner):
+            rows = await runtime.models.registry.list_models(owner)
+            return await runtime.models.checkups.of([row.model for row in rows if row.labels])
 
     found = asyncio.run(run())
     columns = ("model", "path", "state", "hosts", "remarks")
     _print([_checked(checkup) for checkup in found], columns, as_json=as_json)
     if not all(checkup.is_well for checkup in found):
         raise typer.Exit(1)
-
-
-@asynccontextmanager
-async def _models(data_dir: Path, creator: UUID | None) -> AsyncIterator[tuple[Models, UUID]]:
-    """The models, and whose are meant."""
-    async with operating(data_dir) as runtime:
-        if creator is not None:
-            await require_creator(runtime.database, creator)
-        yield runtime.models, creator or HOUSE
 
 
 def _type(name: str) -> ModelType:
@@ -178,11 +155,6 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput("--params is not a JSON object")
     return value
-
-
-def _tell(label: ModelLabel) -> None:
-    whom = f" for {label.percent} % of the contacts" if label.label == "candidate" else ""
-    typer.echo(f"{label.name}@{label.version} is {label.label} now{whom}.")
 
 
 def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], *, as_json: bool) -> None:

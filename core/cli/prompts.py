@@ -2,22 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
-from core.creators import require_creator
-from core.house import HOUSE, ensure_house
+from core.cli.context import DEFAULT_DATA_DIR, DataDir
+from core.cli.labels import ACTOR, AsJson, Creator, Force, Percent, owned, tell, tell_back
 from core.llm.prompt_catalog import CATALOG, spec_of
 from core.llm.prompt_preview import preview as render_preview
 from core.llm.prompt_source import MAX_BODY
-from core.llm.prompt_store import BUILT_IN_VERSION, PromptStore
+from core.llm.prompt_store import BUILT_IN_VERSION
 from shared.errors import InvalidInput
 from shared.models.prompts import PromptLabel, PromptVersion
 
@@ -27,14 +24,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-ACTOR = "operator"
 MAX_LISTED = 1000
 
-Creator = Annotated[
-    UUID | None, typer.Option("--creator", help="A creator's own; else what all creators share.")
-]
 Locale = Annotated[str, typer.Option("--locale", help="For a language only, such as pt-BR.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TemplateId = Annotated[str, typer.Argument(metavar="ID", help="The template's id: answer.")]
 Version = Annotated[int, typer.Argument(help="A version; 0 is the one that comes with Cairn.")]
 
@@ -50,11 +42,13 @@ def list_all(
     """The templates there are with their labels; or the versions of one, newest first."""
 
     async def run() -> list[dict[str, object]]:
-        async with _prompts(data_dir, creator) as (prompts, owner):
+        async with owned(data_dir, creator) as (runtime, owner):
             if template_id:
-                versions = await prompts.list(owner, template_id, locale=locale, limit=MAX_LISTED)
+                versions = await runtime.prompts.list(
+                    owner, template_id, locale=locale, limit=MAX_LISTED
+                )
                 return [_version(version) for version in versions]
-            labels = {id_: await prompts.labels(owner, id_) for id_ in CATALOG}
+            labels = {id_: await runtime.prompts.labels(owner, id_) for id_ in CATALOG}
             return [_template(id_, found) for id_, found in labels.items()]
 
     for line in asyncio.run(run()):
@@ -72,8 +66,8 @@ def show(
     """Print the text of a version, as `save` takes it."""
 
     async def run() -> str:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.body(owner, template_id, version, locale=locale)
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.body(owner, template_id, version, locale=locale)
 
     typer.echo(asyncio.run(run()), nl=False)
 
@@ -91,8 +85,8 @@ def save(
     body = _read(file)
 
     async def run() -> PromptVersion:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.save(
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.save(
                 owner, template_id, body, locale=locale, note=note, actor=ACTOR
             )
 
@@ -112,8 +106,8 @@ def diff(
     """What changed between two versions."""
 
     async def run() -> str:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.diff(owner, template_id, first, last, locale=locale)
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.diff(owner, template_id, first, last, locale=locale)
 
     typer.echo(asyncio.run(run()) or "No difference.")
 
@@ -123,19 +117,17 @@ def promote(
     template_id: TemplateId,
     version: Annotated[int, typer.Argument(help="A version that was saved.")],
     label: Annotated[str, typer.Option(help="production, or candidate.")] = "production",
-    percent: Annotated[int, typer.Option(help="Of the contacts, for a candidate.")] = 100,
+    percent: Percent = 100,
     creator: Creator = None,
     locale: Locale = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Also when it was measured as worse, or not at all.")
-    ] = False,
+    force: Force = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put a version to work. One that was measured as worse than the present one is refused."""
 
     async def run() -> PromptLabel:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.set_label(
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.set_label(
                 owner,
                 template_id,
                 label,
@@ -146,7 +138,7 @@ def promote(
                 is_forced=force,
             )
 
-    _tell(asyncio.run(run()))
+    tell(template_id, asyncio.run(run()))
 
 
 @app.command()
@@ -160,16 +152,12 @@ def rollback(
     """Return to the version before."""
 
     async def run() -> PromptLabel | None:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.rollback(
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.rollback(
                 owner, template_id, label=label, locale=locale, actor=ACTOR
             )
 
-    back = asyncio.run(run())
-    if back is None:
-        typer.echo(f"There was none before: nothing is labelled {label} any more.")
-    else:
-        _tell(back)
+    tell_back(template_id, label, asyncio.run(run()))
 
 
 @app.command()
@@ -189,21 +177,10 @@ def preview(
         return
 
     async def run() -> str:
-        async with _prompts(data_dir, creator) as (prompts, owner):
-            return await prompts.body(owner, template_id, version, locale=locale)
+        async with owned(data_dir, creator) as (runtime, owner):
+            return await runtime.prompts.body(owner, template_id, version, locale=locale)
 
     typer.echo(render_preview(spec_of(template_id), asyncio.run(run()), given).text)
-
-
-@asynccontextmanager
-async def _prompts(data_dir: Path, creator: UUID | None) -> AsyncIterator[tuple[PromptStore, UUID]]:
-    """The prompts, and whose are meant."""
-    async with operating(data_dir) as runtime:
-        if creator is None:
-            await ensure_house(runtime.database)
-        else:
-            await require_creator(runtime.database, creator)
-        yield runtime.prompts, creator or HOUSE
 
 
 def _read(file: Path) -> str:
@@ -213,11 +190,6 @@ def _read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InvalidInput(f"cannot read {file}: {why}") from error
-
-
-def _tell(label: PromptLabel) -> None:
-    whom = f" for {label.percent} % of the contacts" if label.label == "candidate" else ""
-    typer.echo(f"{label.template_id}@{label.version} is {label.label} now{whom}.")
 
 
 def _version(version: PromptVersion) -> dict[str, object]:

@@ -1,16 +1,20 @@
 """/api/v1/embedding-migrations: change the embedding model while people ask."""
 
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.api.deps import PrincipalDep, RuntimeDep
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
-from core.rag.migrate import BATCH_SIZE, SOAK_SECONDS
+from core.rag.migrate import BATCH_SIZE, SOAK_SECONDS, EmbeddingMigration
+from shared.models.migrations import MigrationRecord
 
 router = APIRouter(
     prefix="/api/v1/embedding-migrations", tags=["embedding migrations"], route_class=StrictRoute
@@ -57,6 +61,40 @@ class MigrationShown(BaseModel):
     updated_at: datetime
 
 
+class Step(Protocol):
+    """What may be done to a migration that runs."""
+
+    def __call__(
+        self, creator_id: UUID, migration_id: UUID, *, actor: str
+    ) -> Awaitable[MigrationRecord]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The migration of the path, as the caller's own."""
+
+    id: UUID
+    creator_id: UUID
+    actor: str
+    migrations: EmbeddingMigration
+
+    async def take(self, step: Step) -> MigrationShown:
+        record = await step(self.creator_id, self.id, actor=self.actor)
+        return MigrationShown.model_validate(record)
+
+
+def _chosen(migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep) -> Chosen:
+    return Chosen(
+        id=migration_id,
+        creator_id=principal.creator_id,
+        actor=principal.actor,
+        migrations=runtime.knowledge.migration,
+    )
+
+
+ChosenDep = Annotated[Chosen, Depends(_chosen)]
+
+
 @router.post("", status_code=202)
 async def start_migration(
     body: NewMigration, principal: PrincipalDep, runtime: RuntimeDep
@@ -85,69 +123,37 @@ async def list_migrations(
 
 
 @router.get("/{migration_id}")
-async def read_migration(
-    migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
-) -> MigrationShown:
-    found = await runtime.knowledge.migration.get(principal.creator_id, migration_id)
+async def read_migration(chosen: ChosenDep) -> MigrationShown:
+    found = await chosen.migrations.get(chosen.creator_id, chosen.id)
     return MigrationShown.model_validate(found)
 
 
 @router.post("/{migration_id}/pause")
-async def pause_migration(
-    migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
-) -> MigrationShown:
+async def pause_migration(chosen: ChosenDep) -> MigrationShown:
     """Stop after the batch under way; during the soak: keep both spaces until resumed."""
-    record = await runtime.knowledge.migration.pause(
-        principal.creator_id, migration_id, actor=principal.actor
-    )
-    return MigrationShown.model_validate(record)
+    return await chosen.take(chosen.migrations.pause)
 
 
 @router.post("/{migration_id}/resume")
-async def resume_migration(
-    migration_id: UUID,
-    principal: PrincipalDep,
-    runtime: RuntimeDep,
-    body: Resumption | None = None,
-) -> MigrationShown:
+async def resume_migration(chosen: ChosenDep, body: Resumption | None = None) -> MigrationShown:
     """Go on where it was."""
-    record = await runtime.knowledge.migration.resume(
-        principal.creator_id,
-        migration_id,
-        force=body is not None and body.force,
-        actor=principal.actor,
-    )
-    return MigrationShown.model_validate(record)
+    is_forced = body is not None and body.force
+    return await chosen.take(partial(chosen.migrations.resume, force=is_forced))
 
 
 @router.post("/{migration_id}/abort")
-async def abort_migration(
-    migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
-) -> MigrationShown:
+async def abort_migration(chosen: ChosenDep) -> MigrationShown:
     """Answer from the old space at once, and remove what was made of the new one."""
-    record = await runtime.knowledge.migration.abort(
-        principal.creator_id, migration_id, actor=principal.actor
-    )
-    return MigrationShown.model_validate(record)
+    return await chosen.take(chosen.migrations.abort)
 
 
 @router.post("/{migration_id}/flip-back")
-async def flip_migration_back(
-    migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
-) -> MigrationShown:
+async def flip_migration_back(chosen: ChosenDep) -> MigrationShown:
     """During the soak: answer from the old space at once, and keep the new one."""
-    record = await runtime.knowledge.migration.flip_back(
-        principal.creator_id, migration_id, actor=principal.actor
-    )
-    return MigrationShown.model_validate(record)
+    return await chosen.take(chosen.migrations.flip_back)
 
 
 @router.post("/{migration_id}/finish")
-async def finish_migration(
-    migration_id: UUID, principal: PrincipalDep, runtime: RuntimeDep
-) -> MigrationShown:
+async def finish_migration(chosen: ChosenDep) -> MigrationShown:
     """End the soak now: the old space is dropped."""
-    record = await runtime.knowledge.migration.finish(
-        principal.creator_id, migration_id, actor=principal.actor
-    )
-    return MigrationShown.model_validate(record)
+    return await chosen.take(chosen.migrations.finish)
