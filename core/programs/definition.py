@@ -117,6 +117,11 @@ class Step(Declared):
     reason: str = Field("", max_length=300, description="of a hand-off, for the coach")
 
     @property
+    def patience(self) -> Span:
+        """How long an answer is waited for: a question never holds a program up for ever."""
+        return self.timeout or Span(n=1 if self.kind == "check_in" else 3, unit="days")
+
+    @property
     def send_class(self) -> SendClass:
         return "nudge" if self.kind == "nudge" else "check_in"
 

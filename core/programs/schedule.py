@@ -181,7 +181,7 @@ def _end_of_quiet(moment: datetime, zone: ZoneInfo, quiet: QuietHours) -> dateti
     end = datetime.combine(day, quiet.end, zone)
     passes = [end.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
     if passes[0] > passes[1]:  # a gap: quiet is over when the clock has jumped past the end
-        return _jump(*reversed(passes), zone)
+        return _jump(passes[1], passes[0], zone)
     return passes[0] if passes[0] > moment else passes[1]
 
 
