@@ -27,6 +27,7 @@ EVENTS = Counter("cairn_events", "Other events applied, by kind.", ["creator", "
 DROPPED = Counter("cairn_dropped", "Verified events not taken in.", ["creator", "reason"])
 TURNS = Counter("cairn_turns", "Turns ended, by status and rung.", ["creator", "status", "rung"])
 SENDS = Counter("cairn_sends", "Sends settled, by outcome.", ["creator", "outcome"])
+TICKETS_OVERDUE = Counter("cairn_tickets_overdue", "Tickets nobody took in time.", ["creator"])
 STREAMS = Gauge("cairn_streams", "Open web chat streams of this gateway.")
 MODEL_DRIFT = Gauge(
     "cairn_model_digest_changed",

@@ -24,6 +24,7 @@ COMMANDS = {
     "eval": "Measure what is found and answered; calibrate when to refuse.",
     "embeddings": "Change the embedding model while people ask.",
     "dead": "Messages that could not be answered: list, show, retry, drop.",
+    "tickets": "Conversations that need a person: list, take, reply, return, close.",
     "models": "Models: list, register, promote, rollback, check.",
     "prompts": "Prompt templates: list, show, save, diff, promote, rollback, preview.",
     "creators": "Add, list, suspend and wake creators.",

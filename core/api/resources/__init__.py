@@ -11,6 +11,7 @@ from core.api.resources import (
     messages,
     models,
     prompts,
+    tickets,
     usage,
 )
 
@@ -24,6 +25,7 @@ ROUTERS = (
     messages.router,
     models.router,
     prompts.router,
+    tickets.router,
     usage.router,
     api_keys.router,
 )
