@@ -11,6 +11,7 @@ from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.errors import ModelUnavailable
+from shared.models import embeddings
 from shared.settings import Settings
 
 
@@ -60,3 +61,9 @@ async def add(knowledge: Knowledge, creator_id: UUID, title: str, text: str) -> 
     document = await knowledge.add_document(creator_id, title=title, text=text)
     await knowledge.ingest(creator_id, document.id)
     return document.id
+
+
+async def states(database: DatabaseManager, creator_id: UUID) -> dict[str, str]:
+    """The embedding spaces of a creator and how each stands."""
+    async with database.transaction(creator_id) as db:
+        return {space.name: space.state for space in await embeddings.spaces(db, creator_id)}

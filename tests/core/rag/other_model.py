@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.llm.base import EmbeddingSpace, Kind
+from core.llm.base import Embedder, EmbeddingSpace, Kind
 from shared.errors import ModelUnavailable
 
 OLD, NEW = "wordllama-256", "ollama-other-32"
@@ -33,18 +33,22 @@ def _direction(text: str) -> list[float]:
     return [float(value) for value in vector / np.linalg.norm(vector)]
 
 
-class Held(Other):
-    """Waits with each text until it is let go: a slow machine, or a moment to look at."""
+class Held:
+    """A model that waits with each text until it is let go: a slow machine, or a moment to look."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: Embedder | None = None) -> None:
+        self._model = model or Other()
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._model.space
 
     async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
         self.asked.set()
         await self.may_answer.wait()
-        return await super().embed(texts, kind=kind)
+        return await self._model.embed(texts, kind=kind)
 
 
 class Fickle(Other):

@@ -1,13 +1,11 @@
 """A migration of embeddings, step by step: what it changes, who may steer it, what stops it."""
 
 import asyncio
-from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 
 from core.knowledge import Knowledge
-from core.llm.base import Kind
 from core.llm.embedded import WordLlama
 from core.rag import retrieve
 from core.rag.migrate import MigrationOpen, WrongState
@@ -17,7 +15,7 @@ from shared.errors import InvalidInput, NotFound
 from shared.models import chunks, embeddings, evaluations, migrations
 from shared.models.migrations import MigrationRecord
 from tests.conftest import AddCreator
-from tests.core.rag.conftest import Reachable, add
+from tests.core.rag.conftest import Reachable, add, states
 from tests.core.rag.other_model import NEW, OLD, Fickle, Held, Other
 from tests.waiting import eventually
 
@@ -92,9 +90,15 @@ async def worked_once(
     await knowledge.migration.advance(creator_id, migration_id)
 
 
-async def states(database: DatabaseManager, creator_id: UUID) -> dict[str, str]:
-    async with database.transaction(creator_id) as db:
-        return {space.name: space.state for space in await embeddings.spaces(db, creator_id)}
+async def held_up(
+    knowledge: Knowledge, embedders: Reachable, creator_id: UUID
+) -> tuple[Held, asyncio.Task[None], UUID]:
+    """A migration whose worker waits for its first vectors."""
+    embedders.now[-1] = held = Held()
+    migration_id = await begun(knowledge, creator_id)
+    working = asyncio.create_task(knowledge.migration.advance(creator_id, migration_id))
+    await asyncio.wait_for(held.asked.wait(), 20)
+    return held, working, migration_id
 
 
 async def test_it_goes_through_all_steps_and_leaves_only_the_new_space(
@@ -176,11 +180,7 @@ async def test_it_can_be_aborted_until_the_old_space_is_dropped(
 async def test_a_pause_takes_it_from_the_worker_and_a_resume_goes_on(
     knowledge: Knowledge, database: DatabaseManager, embedders: Reachable, filled: UUID
 ) -> None:
-    held = Held()
-    embedders.now[-1] = held
-    migration_id = await begun(knowledge, filled)
-    working = asyncio.create_task(knowledge.migration.advance(filled, migration_id))
-    await asyncio.wait_for(held.asked.wait(), 20)
+    held, working, migration_id = await held_up(knowledge, embedders, filled)
     await knowledge.migration.pause(filled, migration_id)
     held.may_answer.set()
     await working
@@ -294,11 +294,7 @@ async def test_vectors_that_chroma_lost_or_should_not_have_are_mended_before_the
 async def test_two_workers_never_have_it_at_once_and_a_dead_ones_is_taken_over(
     knowledge: Knowledge, database: DatabaseManager, embedders: Reachable, filled: UUID
 ) -> None:
-    held = Held()
-    embedders.now[-1] = held
-    migration_id = await begun(knowledge, filled)
-    first = asyncio.create_task(knowledge.migration.advance(filled, migration_id))
-    await asyncio.wait_for(held.asked.wait(), 20)
+    held, first, migration_id = await held_up(knowledge, embedders, filled)
     await asyncio.wait_for(knowledge.migration.advance(filled, migration_id), 20)
     embedders.now[-1] = Other()
     await worked(knowledge, database, filled, "done")  # as if the first one's lease had ended
@@ -310,11 +306,7 @@ async def test_two_workers_never_have_it_at_once_and_a_dead_ones_is_taken_over(
 async def test_a_worker_that_is_stopped_hands_it_back(
     knowledge: Knowledge, embedders: Reachable, filled: UUID
 ) -> None:
-    held = Held()
-    embedders.now[-1] = held
-    migration_id = await begun(knowledge, filled)
-    working = asyncio.create_task(knowledge.migration.advance(filled, migration_id))
-    await asyncio.wait_for(held.asked.wait(), 20)
+    _, working, migration_id = await held_up(knowledge, embedders, filled)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
@@ -353,7 +345,7 @@ async def test_a_search_that_outlasts_a_whole_migration_is_answered_from_the_new
     # The test moves the migration's clock on by seconds that the search does not see.
     monkeypatch.setattr(retrieve, "FRESH_SECONDS", 0.0)
     await begun(knowledge, filled)
-    embedders.now[0] = slow = Slow(wordllama)
+    embedders.now[0] = slow = Held(wordllama)
     searching = asyncio.create_task(knowledge.search(filled, TEXTS[3], k=1))
     await asyncio.wait_for(slow.asked.wait(), 20)
     embedders.now[0] = wordllama
@@ -363,21 +355,6 @@ async def test_a_search_that_outlasts_a_whole_migration_is_answered_from_the_new
     assert not result.degraded
     assert result.passages[0].text == TEXTS[3]
     assert result.passages[0].explain["similarity"] == pytest.approx(1.0, abs=1e-3)
-
-
-class Slow:
-    """WordLlama on a machine that stands still in the middle of a question."""
-
-    def __init__(self, model: WordLlama) -> None:
-        self.space = model.space
-        self._model = model
-        self.asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-
-    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
-        self.asked.set()
-        await self.may_answer.wait()
-        return await self._model.embed(texts, kind=kind)
 
 
 NEW_CHUNK = chunks.NewChunk(

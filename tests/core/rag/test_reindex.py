@@ -10,7 +10,7 @@ from core.rag.vectors import ChromaVectors
 from core.rag.verify import LEAST
 from shared.database import DatabaseManager
 from shared.errors import ModelUnavailable
-from tests.core.rag.conftest import Reachable, add
+from tests.core.rag.conftest import Reachable, add, states
 from tests.core.rag.other_model import NEW, OLD, Other
 
 TEXTS = [f"Text {n} is about topic{n} and says so twice: topic{n}." for n in range(30)]
@@ -21,12 +21,6 @@ async def filled(knowledge: Knowledge, creator: UUID) -> UUID:
     for number, text in enumerate(TEXTS):
         await add(knowledge, creator, f"Text {number}", text)
     return creator
-
-
-async def spaces(database: DatabaseManager, creator_id: UUID) -> dict[str, str]:
-    async with database.transaction(creator_id) as db:
-        rows = await db.fetch("SELECT name, state FROM app.embedding_spaces")
-    return {row["name"]: row["state"] for row in rows}
 
 
 async def due_now(database: DatabaseManager, creator_id: UUID) -> None:
@@ -44,7 +38,7 @@ async def test_an_index_stays_where_it_is_when_a_better_embedder_appears(
 ) -> None:
     embedders.now.insert(0, Other())
     await add(knowledge, filled, "Late", "A late text about topic99.")
-    assert await spaces(database, filled) == {OLD: "active"}
+    assert await states(database, filled) == {OLD: "active"}
     assert len(await vectors.ids(filled, OLD)) == 31
     assert await vectors.ids(filled, NEW) == set()
     assert not (await knowledge.search(filled, "topic99")).degraded
@@ -60,7 +54,7 @@ async def test_a_move_switches_everything_and_drops_the_old(
     embedders.now.insert(0, Other())
     assert (await knowledge.search(filled, "topic3")).passages
     assert await knowledge.reindex(filled, NEW) == NEW
-    assert await spaces(database, filled) == {NEW: "active"}
+    assert await states(database, filled) == {NEW: "active"}
     assert len(await vectors.ids(filled, NEW)) == 30
     assert await vectors.ids(filled, OLD) == set()
     result = await knowledge.search(filled, TEXTS[3], k=1)
@@ -81,7 +75,7 @@ async def test_a_move_that_is_interrupted_changes_nothing_and_goes_on_later(
     embedders.now = [Other(fails_after=64), wordllama]
     with pytest.raises(ModelUnavailable):
         await knowledge.reindex(filled, NEW)
-    assert await spaces(database, filled) == {OLD: "active", NEW: "building"}
+    assert await states(database, filled) == {OLD: "active", NEW: "building"}
     assert not (await knowledge.search(filled, "topic3")).degraded
     stored_before = await vectors.ids(filled, NEW)
     assert len(stored_before) == 64
@@ -90,7 +84,7 @@ async def test_a_move_that_is_interrupted_changes_nothing_and_goes_on_later(
     embedders.now = [Other(fails_after=36 + 2 * LEAST), wordllama]
     assert await knowledge.reindex(filled, NEW) == NEW
     assert len(await vectors.ids(filled, NEW)) == 100
-    assert await spaces(database, filled) == {NEW: "active"}
+    assert await states(database, filled) == {NEW: "active"}
 
 
 async def test_a_document_that_arrives_during_a_move_is_in_both_spaces(
@@ -129,4 +123,4 @@ async def test_a_move_to_an_embedder_that_is_away_is_refused(
 ) -> None:
     with pytest.raises(ModelUnavailable):
         await knowledge.reindex(filled, "ollama-absent")
-    assert await spaces(database, filled) == {OLD: "active"}
+    assert await states(database, filled) == {OLD: "active"}
