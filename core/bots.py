@@ -2,6 +2,9 @@
 
 Handlers speak through the `Turn` they are given; nothing they say or remember takes effect until
 the engine commits the whole turn, so a handler may run twice but a contact sees it once.
+
+Beside `bot.py`, a `programs.py` may declare `programs = [Program(...), ...]`: when the bot reaches
+out by itself, and what it asks.
 """
 
 import re
@@ -16,6 +19,16 @@ from pydantic import BaseModel
 
 from core.events import Address as Place
 from core.events import InboundAttachment
+from core.programs.definition import (
+    Branch,
+    Content,
+    Expects,
+    Program,
+    QuietHours,
+    Span,
+    Step,
+    When,
+)
 from shared.messages import Attachment, Choice, Message
 from shared.utils.clock import utc_now
 
@@ -224,13 +237,21 @@ class Bot:
 __all__ = [
     "Attachment",
     "Bot",
+    "Branch",
     "Choice",
     "Command",
+    "Content",
+    "Expects",
     "InboundAttachment",
     "Message",
     "Pattern",
     "Place",
     "Post",
+    "Program",
+    "QuietHours",
     "Records",
+    "Span",
+    "Step",
     "Turn",
+    "When",
 ]
