@@ -212,7 +212,7 @@ def _number(expects: Expects, text: str, locale: str | None) -> Answer | OutOfRa
         return None
     [quantity] = found
     value = _in_unit(quantity.value, quantity.unit, expects.unit)
-    if value is None or quantity.of is not None and quantity.of != _whole_of(expects):
+    if value is None or (quantity.of is not None and quantity.of != _whole_of(expects)):
         return None
     if not in_range(expects, value):
         return _other_reading(expects, quantity.other) or (

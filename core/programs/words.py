@@ -154,7 +154,8 @@ WORDS = {
         goals="Tus objetivos",
         set_a_goal="Fijar un objetivo",
         reminders=(
-            "No sé nada de ti desde hace unos días, y no pasa nada. ¿Cómo te va? Basta una palabra.",
+            "No sé nada de ti desde hace unos días, y no pasa nada. ¿Cómo te va? Basta una "
+            "palabra.",
             "Hace un tiempo que todo está en silencio. Si algo se interpuso, cuéntamelo y haremos "
             "más pequeño el siguiente paso. Escribe /stop si prefieres no recibir más mensajes.",
         ),

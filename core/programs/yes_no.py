@@ -7,7 +7,8 @@ from dataclasses import dataclass
 _YES = {
     "en": "yes yep yeah yup yea sure done absolutely definitely indeed ok okay y|did it|i did"
     "|of course|all done",
-    "de": "ja jo jep jawohl klar erledigt geschafft gemacht natürlich|na klar|hab ich|auf jeden fall",
+    "de": "ja jo jep jawohl klar erledigt geschafft gemacht natürlich|na klar|hab ich"
+    "|auf jeden fall",
     "fr": "oui ouais fait absolument|bien sûr|c'est fait|tout à fait",
     "es": "sí hecho claro|por supuesto|lo hice|ya está",
     "pt": "sim feito claro|com certeza|já fiz|está feito",
@@ -27,7 +28,10 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _CLAUSE = re.compile(r"[,.!;:–—\n]")
 # They turn what follows into its opposite, so a yes beside one is none.
 _NEGATIONS = frozenset(
-    "not never nicht kein keine nie pas jamais nunca jamas mai nem cannot can't couldn't".split()
+    (
+        *("not", "never", "cannot", "can't", "couldn't", "nicht", "kein", "keine", "nie"),
+        *("pas", "jamais", "nunca", "nem", "mai"),
+    )
 )
 
 
@@ -63,7 +67,7 @@ def yes_or_no(text: str) -> Said | None:
         return by_sign
     whole, first = _bare(text), _bare(_CLAUSE.split(text.strip())[0])
     for value, phrases in ((True, YES), (False, NO)):
-        if whole in phrases or first and not _without(first, phrases):
+        if whole in phrases or (first and not _without(first, phrases)):
             return Said(value=value)
     yes, no = _without(whole, YES) != whole, _without(whole, NO | _NEGATIONS) != whole
     return None if yes == no else Said(value=yes, sure=False)

@@ -82,7 +82,8 @@ SEND = UUID(int=7)
 )
 def test_answers_are_read(expects: Expects, text: str, locale: str | None, value: object) -> None:
     found = read_answer(expects, text, locale)
-    assert isinstance(found, Answer) and found.sure
+    assert isinstance(found, Answer)
+    assert found.sure
     assert (found.value, type(found.value)) == (value, type(value))
 
 
@@ -98,7 +99,8 @@ def test_answers_are_read(expects: Expects, text: str, locale: str | None, value
 )
 def test_what_is_likely_is_asked_about(expects: Expects, text: str, value: object) -> None:
     found = read_answer(expects, text, "en")
-    assert isinstance(found, Answer) and found.value == value
+    assert isinstance(found, Answer)
+    assert found.value == value
     assert found.sure is (text == "7.500")  # 7500 km is out of the question
 
 
@@ -146,7 +148,8 @@ def test_anything_can_be_read(text: str, kind: str) -> None:
 def test_whatever_is_offered_can_be_tapped(value: int) -> None:
     choices = answers.choices_for(SCALE, (), SEND, "en")
     tapped = read_button(choices[value - 1].value)
-    assert tapped is not None and tapped.send_id == SEND
+    assert tapped is not None
+    assert tapped.send_id == SEND
     assert read_value(SCALE, tapped.value) == value
 
 
@@ -207,12 +210,15 @@ def test_what_counts(
 def test_every_language_says_everything(language: str) -> None:
     said = words_in(f"{language}-XX")
     assert said is WORDS[language]
-    assert len(said.weekdays) == 7 and len(said.legend) == 3
-    assert "3" in said.in_a_row.format(n=3) and "5" in said.this_week.format(n=4, of=5)
+    assert len(said.weekdays) == 7
+    assert len(said.legend) == 3
+    assert "3" in said.in_a_row.format(n=3)
+    assert "5" in said.this_week.format(n=4, of=5)
     for expects in (YES_NO, SCALE, KM, Expects(kind="number", minimum=1), Expects(kind="number")):
         assert "{" not in answers.ask_again(expects, language)
     text, choices = answers.confirmation(7.5, KM, SEND, language)
-    assert "7" in text and [c.value for c in choices][1].endswith(":?")
+    assert "7" in text
+    assert [c.value for c in choices][1].endswith(":?")
 
 
 def test_values_are_shown_as_they_are_written() -> None:
