@@ -1,19 +1,19 @@
 """People enter a program and leave it; what waits for them is planned and cancelled with it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from core.audit import note
 from core.programs import flow, planning, store
-from core.programs.planning import ENDED, ENROLMENT_ENDED, STOPPED
+from core.programs.planning import ENDED, ENROLMENT_ENDED, ENROLMENT_PAUSED
 from core.programs.store import LiveProgram
 from shared.database import PgConnection
 from shared.errors import Conflict, NotFound
 from shared.models import enrolments
 from shared.models import programs as program_rows
 from shared.models import sends
+from shared.models.enrolments import Change
 from shared.utils.ids import new_id
 
 BATCH = 2_000  # contacts whose first slots are worked out before they are written
@@ -109,7 +109,7 @@ async def leave(
         raise NotFound("no enrolment with this id")
     if not row.is_open or row.status == status:
         return False
-    await enrolments.change(db, creator_id, [(row.id, None, status, reason)], now)
-    why = ENROLMENT_ENDED if status in ENDED else STOPPED
+    await enrolments.change(db, creator_id, [Change(id=row.id, status=status, reason=reason)], now)
+    why = ENROLMENT_ENDED if status in ENDED else ENROLMENT_PAUSED
     await sends.cancel_enrolments(db, creator_id, [(row.id, why)], now)
     return True

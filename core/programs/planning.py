@@ -1,28 +1,31 @@
 """The one place that turns what a flow decided into rows: enrolments that move, sends that wait."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from core.programs import flow, store
+from core.programs import store, tickets
 from core.programs.definition import Program, Step
 from core.programs.flow import Moves, Plan, State
 from core.programs.schedule import add_span
 from core.programs.store import LiveProgram
 from shared.database import PgConnection
 from shared.models import enrolments, sends
-from shared.models.enrolments import EnrolmentRow
-from shared.models.sends import PlannedSend
+from shared.models.enrolments import Change, EnrolmentRow
+from shared.models.sends import PlannedSend, Standing
 from shared.utils.ids import new_id
 from shared.utils.zones import is_zone
 
+Moved = Sequence[tuple[EnrolmentRow, Moves]]
+
 ENDED = ("completed", "exited", "cancelled")
-# Why what waits is cancelled when an enrolment stops; a flow's own reason stands on the enrolment.
+# Why what waits is cancelled; why an enrolment ended stands on the enrolment.
 ENROLMENT_ENDED = "enrolment_ended"
-STOPPED = "stopped"
+ENROLMENT_PAUSED = "enrolment_paused"
 REPLIED = "replied"
+REPLACED = "replaced"  # by another slot of the same step, which it can't become itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class Enrolled:
     row: EnrolmentRow
     program: LiveProgram
     state: State
+    standings: tuple[Standing, ...] = ()
 
 
 def zone_of(contact: str | None, program: Program, creator: str | None = None) -> ZoneInfo:
@@ -49,19 +53,30 @@ async def creator_zone(db: PgConnection, creator_id: UUID) -> str | None:
     return name
 
 
-def state_of(row: EnrolmentRow, program: Program, creator_zone_name: str | None = None) -> State:
+def state_of(
+    row: EnrolmentRow,
+    program: Program,
+    creator_timezone: str | None = None,
+    standings: Iterable[Standing] = (),
+) -> State:
     return State(
         started_at=row.started_at,
-        zone=zone_of(row.timezone, program, creator_zone_name),
+        zone=zone_of(row.timezone, program, creator_timezone),
         step_key=row.step_key,
         answers=row.answers,
         attributes=row.attributes,
         last_inbound_at=row.last_inbound_at,
+        armed={s.step_key: s.armed for s in standings if s.armed is not None},
     )
 
 
 async def enrolled(
-    db: PgConnection, creator_id: UUID, enrolment_ids: Sequence[UUID], *, for_update: bool = False
+    db: PgConnection,
+    creator_id: UUID,
+    enrolment_ids: Sequence[UUID],
+    now: datetime,
+    *,
+    for_update: bool = False,
 ) -> dict[UUID, Enrolled]:
     """Enrolments by id with what a flow asks for; ones whose program isn't published are absent.
 
@@ -71,16 +86,39 @@ async def enrolled(
     programs = await store.load_live(db, creator_id, (row.program_id for row in found))
     if for_update:
         found = await enrolments.by_ids(db, creator_id, enrolment_ids, for_update=True)
-    zone = await creator_zone(db, creator_id) if found else None
+    return await with_states(db, creator_id, found, programs, now)
+
+
+async def with_states(
+    db: PgConnection,
+    creator_id: UUID,
+    rows: Sequence[EnrolmentRow],
+    programs: dict[UUID, LiveProgram],
+    now: datetime,
+) -> dict[UUID, Enrolled]:
+    """Rows that were read, with how each stands in its program."""
+    if not rows:
+        return {}
+    zone = await creator_zone(db, creator_id)
+    by_enrolment: dict[UUID, list[Standing]] = {}
+    for standing in await sends.standings(db, creator_id, [row.id for row in rows], now):
+        by_enrolment.setdefault(standing.enrolment_id, []).append(standing)
     return {
-        row.id: Enrolled(
-            row=row,
-            program=programs[row.program_id],
-            state=state_of(row, programs[row.program_id].definition, zone),
-        )
-        for row in found
+        row.id: _enrolled(row, programs[row.program_id], zone, by_enrolment.get(row.id, ()))
+        for row in rows
         if row.program_id in programs
     }
+
+
+def _enrolled(
+    row: EnrolmentRow, program: LiveProgram, zone: str | None, standings: Sequence[Standing]
+) -> Enrolled:
+    return Enrolled(
+        row=row,
+        program=program,
+        state=state_of(row, program.definition, zone, standings),
+        standings=tuple(sorted(standings, key=lambda s: s.step_key)),
+    )
 
 
 async def apply_moves(
@@ -97,12 +135,7 @@ async def apply_moves(
 
 
 async def apply_many(
-    db: PgConnection,
-    creator_id: UUID,
-    moved: Sequence[tuple[EnrolmentRow, Moves]],
-    now: datetime,
-    *,
-    reason: str = REPLIED,
+    db: PgConnection, creator_id: UUID, moved: Moved, now: datetime, *, reason: str = REPLIED
 ) -> None:
     """Write what a flow decided for many enrolments: a few statements, however many they are."""
     if not moved:
@@ -111,29 +144,46 @@ async def apply_many(
     zone = await creator_zone(db, creator_id)
     await enrolments.change(db, creator_id, _changes(moved), now)
     await sends.cancel_enrolments(db, creator_id, _stops(moved), now)
-    await sends.cancel_steps(
-        db, creator_id, [(row.id, key, reason) for row, m in moved for key in m.cancels], now
+    planned = _planned(moved, programs, zone)
+    replaced = {(row.id, key) for row, moves in moved for key in moves.cancels}
+    await sends.replace(
+        db, creator_id, [s for s in planned if (s.enrolment_id, s.step_key) in replaced]
     )
-    planned = [
+    await sends.cancel_steps(db, creator_id, _cancels(moved, reason), now)
+    await sends.plan(db, creator_id, planned)
+    await tickets.open_tickets(
+        db, creator_id, [(row.contact_id, m.ticket) for row, m in moved if m.ticket], now
+    )
+
+
+def _planned(
+    moved: Moved, programs: dict[UUID, LiveProgram], zone: str | None
+) -> list[PlannedSend]:
+    found = (
         planned_send(row, programs[row.program_id], plan, zone)
         for row, moves in moved
         if row.program_id in programs and moves.status is None
         for plan in moves.plans
-    ]
-    await sends.plan(db, creator_id, [send for send in planned if send is not None])
+    )
+    return [send for send in found if send is not None]
 
 
 def planned_send(
-    row: EnrolmentRow, program: LiveProgram, plan: Plan, creator_zone_name: str | None
+    row: EnrolmentRow,
+    program: LiveProgram,
+    plan: Plan,
+    creator_timezone: str | None,
+    *,
+    send_id: UUID | None = None,
 ) -> PlannedSend | None:
     """The row of a slot; None for a step that the program doesn't have."""
     step = step_of(program.definition, plan.step_key)
     if step is None:
         return None
     due_at = plan.slot.due_at
-    zone = zone_of(row.timezone, program.definition, creator_zone_name)
+    zone = zone_of(row.timezone, program.definition, creator_timezone)
     return PlannedSend(
-        id=new_id(),
+        id=send_id or new_id(),
         contact_id=row.contact_id,
         enrolment_id=row.id,
         step_key=step.key,
@@ -150,33 +200,33 @@ def step_of(program: Program, key: str) -> Step | None:
     return next((step for step in program.steps if step.key == key), None)
 
 
-def _changes(
-    moved: Sequence[tuple[EnrolmentRow, Moves]],
-) -> list[tuple[UUID, str | None, str | None, str | None]]:
+def _changes(moved: Moved) -> list[Change]:
     return [
-        (row.id, moves.step_key, moves.status, moves.reason)
+        Change(
+            id=row.id,
+            step_key=moves.step_key,
+            status=moves.status,
+            reason=moves.reason,
+            answers=moves.answers,
+        )
         for row, moves in moved
-        if moves.step_key != row.step_key or moves.status is not None
+        if moves.step_key or moves.status or moves.answers is not None
     ]
 
 
-def _stops(moved: Sequence[tuple[EnrolmentRow, Moves]]) -> list[tuple[UUID, str]]:
+def _stops(moved: Moved) -> list[tuple[UUID, str]]:
     return [
-        (row.id, ENROLMENT_ENDED if moves.status in ENDED else STOPPED)
+        (row.id, ENROLMENT_ENDED if moves.status in ENDED else ENROLMENT_PAUSED)
         for row, moves in moved
         if moves.status is not None
     ]
 
 
-__all__ = [
-    "Enrolled",
-    "apply_many",
-    "apply_moves",
-    "creator_zone",
-    "enrolled",
-    "flow",
-    "planned_send",
-    "state_of",
-    "step_of",
-    "zone_of",
-]
+def _cancels(moved: Moved, reason: str) -> list[tuple[UUID, str, str, str | None]]:
+    found = []
+    for row, moves in moved:
+        planned = {plan.step_key: plan.slot.occurrence for plan in moves.plans}
+        for key in moves.cancels:
+            why = REPLACED if key in planned else reason
+            found.append((row.id, key, why, planned.get(key)))
+    return found

@@ -144,35 +144,43 @@ async def counts(db: PgConnection, creator_id: UUID, program_id: UUID) -> dict[s
     return {row["status"]: row["count"] for row in rows}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What becomes of an enrolment: a None leaves the step, the status or the answers."""
+
+    id: UUID
+    step_key: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    answers: dict[str, Any] | None = None
+
+
 async def change(
-    db: PgConnection,
-    creator_id: UUID,
-    changes: Sequence[tuple[UUID, str | None, str | None, str | None]],
-    now: datetime,
+    db: PgConnection, creator_id: UUID, changes: Sequence[Change], now: datetime
 ) -> None:
-    """(id, step key, status, reason) each: a None of key or status leaves what there is."""
+    """Write changes of enrolments that have not ended."""
     if not changes:
         return
-    ids, keys, statuses, reasons = zip(*changes, strict=True)
     await db.execute(
         """
         UPDATE app.enrolments e
         SET step_key = coalesce(m.step_key, e.step_key),
             status = coalesce(m.status, e.status),
             reason = CASE WHEN m.status IS NULL THEN e.reason ELSE m.reason END,
-            ended_at = CASE WHEN m.status IN ('completed', 'exited', 'cancelled') THEN $6
+            answers = coalesce(m.answers, e.answers),
+            ended_at = CASE WHEN m.status IN ('completed', 'exited', 'cancelled') THEN $7
                             WHEN m.status IS NULL THEN e.ended_at END,
             updated_at = clock_timestamp()
-        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
-          AS m (id, step_key, status, reason)
-        WHERE e.creator_id = $1 AND e.id = m.id
-          AND (e.status IN ('active', 'paused') OR m.status IS NULL)
+        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+          AS m (id, step_key, status, reason, answers)
+        WHERE e.creator_id = $1 AND e.id = m.id AND e.status IN ('active', 'paused')
         """,
         creator_id,
-        list(ids),
-        list(keys),
-        list(statuses),
-        list(reasons),
+        [c.id for c in changes],
+        [c.step_key for c in changes],
+        [c.status for c in changes],
+        [c.reason for c in changes],
+        [c.answers for c in changes],
         now,
     )
 
@@ -194,21 +202,3 @@ async def end_all(
         now,
     )
     return int(tag.split()[-1])
-
-
-async def keep_answer(
-    db: PgConnection, creator_id: UUID, enrolment_id: UUID, step_key: str, value: Any
-) -> None:
-    """Remember what was answered to a step."""
-    await db.execute(
-        """
-        UPDATE app.enrolments
-        SET answers = answers || jsonb_build_object($3::text, $4::jsonb),
-            updated_at = clock_timestamp()
-        WHERE creator_id = $1 AND id = $2
-        """,
-        creator_id,
-        enrolment_id,
-        step_key,
-        value,
-    )

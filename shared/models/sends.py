@@ -58,13 +58,17 @@ class SendRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Of an enrolment's step: the slot that waits, if any, and the latest that was handled."""
+    """Of an enrolment's step: the slot that waits, the latest that was handled, what is open.
+
+    `armed` is the slot that waits, is on its way, or asked what may still be answered.
+    """
 
     enrolment_id: UUID
     step_key: str
     waiting_id: UUID | None
     waiting: str | None
     handled: str | None
+    armed: str | None
 
 
 # A slot that was handled is never planned again, in whatever generation.
@@ -107,7 +111,9 @@ SELECT s.source_id AS enrolment_id, s.step_key,
   (array_agg(s.id ORDER BY s.due_at) FILTER (WHERE s.state = 'waiting'))[1] AS waiting_id,
   min(s.occurrence) FILTER (WHERE s.state = 'waiting') AS waiting,
   max(s.occurrence) FILTER (WHERE s.state NOT IN ('waiting', 'cancelled')
-    OR s.skip_reason = 'replied') AS handled
+    OR s.skip_reason = 'replied') AS handled,
+  max(s.occurrence) FILTER (WHERE s.state IN ('waiting', 'claimed')
+    OR s.state = 'sent' AND s.answered_at IS NULL AND s.answer_until > $3) AS armed
 FROM app.scheduled_sends s
 WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = ANY($2::uuid[])
 GROUP BY s.source_id, s.step_key
@@ -154,26 +160,39 @@ async def move(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend])
 
 
 async def standings(
-    db: PgConnection, creator_id: UUID, enrolment_ids: Sequence[UUID]
+    db: PgConnection, creator_id: UUID, enrolment_ids: Sequence[UUID], now: datetime
 ) -> list[Standing]:
     """For each step of these enrolments that was ever planned."""
-    rows = await db.fetch(_STANDINGS, creator_id, list(enrolment_ids))
+    rows = await db.fetch(_STANDINGS, creator_id, list(enrolment_ids), now)
     return [Standing(**row) for row in rows]
 
 
-async def lock_waiting(db: PgConnection, creator_id: UUID, program_id: UUID) -> int:
-    """Wait for whoever settles a send of this program, and keep the others from it meanwhile."""
+async def replace(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend]) -> int:
+    """Let what waits of these steps have another slot, where that slot was never planned."""
+    if not sends:
+        return 0
     tag = await db.execute(
         """
-        SELECT 1 FROM app.scheduled_sends s
-        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.state = 'waiting'
-          AND s.source_id IN (SELECT id FROM app.enrolments
-                              WHERE creator_id = $1 AND program_id = $2
-                                AND status IN ('active', 'paused'))
-        ORDER BY s.id FOR UPDATE
+        UPDATE app.scheduled_sends s
+        SET generation = n.generation, occurrence = n.occurrence, planned_at = n.due_at,
+            due_at = n.due_at, window_end = n.window_end, defer_reason = NULL, deferrals = 0
+        FROM unnest($2::uuid[], $3::text[], $4::integer[], $5::text[], $6::timestamptz[],
+                    $7::timestamptz[])
+          AS n (source_id, step_key, generation, occurrence, due_at, window_end)
+        WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
+          AND s.step_key = n.step_key AND s.state = 'waiting'
+          AND NOT EXISTS (
+            SELECT FROM app.scheduled_sends o
+            WHERE o.creator_id = $1 AND o.source_kind = 'step' AND o.source_id = n.source_id
+              AND o.step_key = n.step_key AND o.occurrence = n.occurrence)
         """,
         creator_id,
-        program_id,
+        [s.enrolment_id for s in sends],
+        [s.step_key for s in sends],
+        [s.generation for s in sends],
+        [s.occurrence for s in sends],
+        [s.due_at for s in sends],
+        [s.window_end for s in sends],
     )
     return int(tag.split()[-1])
 
@@ -181,25 +200,28 @@ async def lock_waiting(db: PgConnection, creator_id: UUID, program_id: UUID) -> 
 async def cancel_steps(
     db: PgConnection,
     creator_id: UUID,
-    steps: Sequence[tuple[UUID, str, str]],
+    steps: Sequence[tuple[UUID, str, str, str | None]],
     now: datetime,
 ) -> int:
-    """Cancel what waits of (enrolment, step key, reason) each."""
+    """Cancel what waits of (enrolment, step key, reason, occurrence that is kept) each."""
     if not steps:
         return 0
-    ids, keys, reasons = zip(*steps, strict=True)
+    ids, keys, reasons, kept = zip(*steps, strict=True)
     tag = await db.execute(
         """
         UPDATE app.scheduled_sends s
-        SET state = 'cancelled', skip_reason = n.reason, settled_at = $5
-        FROM unnest($2::uuid[], $3::text[], $4::text[]) AS n (source_id, step_key, reason)
+        SET state = 'cancelled', skip_reason = n.reason, settled_at = $6
+        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
+          AS n (source_id, step_key, reason, kept)
         WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
           AND s.step_key = n.step_key AND s.state = 'waiting'
+          AND s.occurrence IS DISTINCT FROM n.kept
         """,
         creator_id,
         list(ids),
         list(keys),
         list(reasons),
+        list(kept),
         now,
     )
     return int(tag.split()[-1])
