@@ -109,6 +109,7 @@ async def _simulator(
         await stage.set(emulators, bot=DEMO_BOT, web_route=demo.route_key)
         yield partial(simulator.install, stage=stage)
     finally:
+        await stage.time.close()
         for emulator in emulators.values():
             await emulator.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,14 @@ class WebShown(BaseModel):
     bot: str
 
 
+class TimeShown(BaseModel):
+    """The time that programs go by; ahead of the wall clock once it was moved."""
+
+    now: datetime
+    is_moving: bool
+    next_due: datetime | None
+
+
 class StageShown(BaseModel):
     bots: list[BotShown]
     panes: list[PaneShown]
@@ -76,6 +85,12 @@ class Press(Body):
     place: str = Field(max_length=200)
     bubble: str = Field(max_length=200)
     value: str = Field(max_length=4000)
+
+
+class Travel(Body):
+    """Let `minutes` pass, or the time until the next message of a program (null)."""
+
+    minutes: int | None = Field(None, ge=1, le=62 * 24 * 60)
 
 
 class BotChange(Body):
@@ -183,6 +198,30 @@ async def _changes(stage: Stage, slots: StreamSlots) -> AsyncIterator[bytes]:
             yield PING
             told_at = time.monotonic()
         await asyncio.sleep(LOOK_SECONDS)
+
+
+# --- time
+
+
+@router.get("/api/time")
+async def read_time(stage: StageDep) -> TimeShown:
+    machine = stage.time
+    due = await machine.next_due()
+    return TimeShown(now=machine.now, is_moving=machine.is_moving, next_due=due)
+
+
+@router.post("/api/time", status_code=202, dependencies=own_page)
+async def travel(stage: StageDep, body: Travel) -> TimeShown:
+    """Programs send what is due on the way; deliveries take the time that they take."""
+    machine = stage.time
+    due = await machine.next_due()
+    if body.minutes is not None:
+        machine.start(machine.now + timedelta(minutes=body.minutes))
+    elif due is None:
+        raise InvalidInput("no program has anything to send", code="nothing_due")
+    else:
+        machine.start(due)
+    return TimeShown(now=machine.now, is_moving=True, next_due=due)
 
 
 # --- what people do

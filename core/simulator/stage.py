@@ -13,6 +13,7 @@ from core.emulators import Emulator
 from core.files import ingest_file
 from core.runtime import Runtime
 from core.seed import DEMO_BOT, handbook
+from core.simulator.time_machine import TimeMachine
 from core.simulator.wire import Wire
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
@@ -73,6 +74,7 @@ class Stage:
         self.creator_id = creator_id
         self.panes: dict[str, Pane] = {}
         self.web: WebPane | None = None
+        self.time = TimeMachine(runtime.database, runtime.clock, creator_id)
         self._url = url
         self._read = {DEMO_BOT}  # read with the seed
 

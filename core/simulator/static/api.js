@@ -28,6 +28,8 @@ export const write = (pane, place, text, thread) =>
 export const press = (pane, place, bubble, value) =>
   change("POST", `/panes/${pane}/presses`, { place, bubble, value });
 export const setBot = (bot, pane = null) => change("PATCH", "/bot", { bot, pane });
+export const readTime = () => call("/time");
+export const passTime = (minutes) => change("POST", "/time", { minutes });
 
 /** Calls `onChanged(names)` for ever; `onState` hears whether the server is there. */
 export async function followChanges(onChanged, onState) {

@@ -1,6 +1,7 @@
 /** The simulator's page: panes side by side, or behind tabs on a narrow screen. */
 import { byId, cairn, element } from "/static/dom.js";
 import { startTheme } from "/static/theme.js";
+import { Clock } from "./clock.js";
 import { followChanges, readStage, setBot } from "./api.js";
 import { Pane, titleOf } from "./pane.js";
 import { plainSkin } from "./plain.js";
@@ -25,6 +26,7 @@ class App {
     byId("panes").setAttribute("aria-busy", "false");
     this.tabs = new Tabs(byId("tabs"), [...this.panes.keys()].map((name) => [name, titleOf(name)]));
     this.drawBots();
+    this.clock = new Clock(byId("clock"), trouble);
     new MutationObserver(() => this.panes.get("web")?.showTheme(document.documentElement.dataset.theme)).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
 
