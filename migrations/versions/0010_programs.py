@@ -28,6 +28,7 @@ TABLES = (
     "contact_exports",
     "contact_export_files",
     "contact_erasures",
+    "quota_notices",
 )
 APPEND_ONLY = ("consent_events",)
 
@@ -46,6 +47,8 @@ def upgrade() -> None:
         rls.protect(table)
     for table in APPEND_ONLY:
         rls.protect(table, grants="SELECT, INSERT")
+    # An erasure takes the contact out of an event; what was agreed to stays as it was said.
+    rls.script("GRANT UPDATE (contact_id, actor) ON app.consent_events TO authenticated_user;")
     _dispatch()
 
 
@@ -57,7 +60,10 @@ def _people() -> None:
       ADD COLUMN tags text[] NOT NULL DEFAULT '{}',
       -- What the creator knows of a person beside what bots remember: dates, groups, plain values.
       ADD COLUMN attributes jsonb NOT NULL DEFAULT '{}';
-    ALTER TABLE app.contact_identities ADD COLUMN last_inbound_at timestamptz;
+    ALTER TABLE app.contact_identities
+      ADD COLUMN last_inbound_at timestamptz,
+      -- When it was noted what this person's first message agrees to.
+      ADD COLUMN agreed_at timestamptz;
     CREATE INDEX contacts_tags ON app.contacts USING gin (tags);
 
     -- One row a creator: quiet hours, caps, retention, hand-off, limits; absent means defaults.
@@ -185,6 +191,9 @@ def _sends() -> None:
     ) WITH (fillfactor = 85);
     CREATE INDEX scheduled_sends_due ON app.scheduled_sends (due_slot, creator_id, due_at)
       WHERE state = 'waiting';
+    -- One creator's next ones: each class for itself, for a reply goes before a broadcast.
+    CREATE INDEX scheduled_sends_next ON app.scheduled_sends (creator_id, class, due_at)
+      WHERE state = 'waiting';
     CREATE INDEX scheduled_sends_waiting ON app.scheduled_sends (creator_id, contact_id)
       WHERE state IN ('waiting', 'claimed');
     CREATE INDEX scheduled_sends_source
@@ -202,6 +211,7 @@ def _sends() -> None:
       creator_id  uuid NOT NULL,
       channel_id  uuid NOT NULL,
       next_at     timestamptz NOT NULL,
+      parked_to   timestamptz NOT NULL,  -- up to when others were put off in a row behind them
       PRIMARY KEY (creator_id, channel_id),
       FOREIGN KEY (creator_id, channel_id)
         REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
@@ -424,7 +434,7 @@ def _errands() -> None:
       id          uuid NOT NULL,
       contact_id  uuid NOT NULL,
       state       text NOT NULL DEFAULT 'waiting'
-                  CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+                  CHECK (state IN ('waiting', 'running', 'done', 'failed', 'expired')),
       progress    jsonb NOT NULL DEFAULT '{}',
       manifest    jsonb NOT NULL DEFAULT '{}',  -- files with rows, bytes and digests
       actor       text NOT NULL,
@@ -438,6 +448,8 @@ def _errands() -> None:
         REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE
     );
     CREATE INDEX contact_exports_contact ON app.contact_exports (creator_id, contact_id);
+    CREATE INDEX contact_exports_expiring ON app.contact_exports (creator_id, expires_at)
+      WHERE state = 'done';
     CREATE INDEX contact_exports_due ON app.contact_exports (due_at)
       WHERE state IN ('waiting', 'running');
     CREATE TABLE app.contact_export_files (
@@ -458,6 +470,7 @@ def _errands() -> None:
       state        text NOT NULL DEFAULT 'waiting'
                    CHECK (state IN ('waiting', 'running', 'done', 'failed')),
       counts       jsonb NOT NULL DEFAULT '{}',
+      progress     jsonb NOT NULL DEFAULT '{}',  -- what is being erased; empty at the end
       actor        text NOT NULL,
       error_code   text,
       due_at       timestamptz NOT NULL DEFAULT now(),
@@ -469,6 +482,15 @@ def _errands() -> None:
     CREATE INDEX contact_erasures_contact ON app.contact_erasures (creator_id, contact_id);
     CREATE INDEX contact_erasures_due ON app.contact_erasures (due_at)
       WHERE state IN ('waiting', 'running');
+    -- That a limit was reached is told once a month.
+    CREATE TABLE app.quota_notices (
+      creator_id  uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
+      month       date NOT NULL,
+      quota       text NOT NULL CHECK (quota IN ('messages', 'tokens', 'sends', 'storage')),
+      level       text NOT NULL CHECK (level IN ('soft', 'hard')),
+      at          timestamptz NOT NULL,
+      PRIMARY KEY (creator_id, month, quota, level)
+    );
     """)
 
 
@@ -505,7 +527,7 @@ def downgrade() -> None:
       WHERE status <> 'bot';
     ALTER TABLE app.ai_conversations ADD CONSTRAINT ai_conversations_status_check
       CHECK (status IN ('bot', 'needs_human'));
-    ALTER TABLE app.contact_identities DROP COLUMN last_inbound_at;
+    ALTER TABLE app.contact_identities DROP COLUMN last_inbound_at, DROP COLUMN agreed_at;
     ALTER TABLE app.contacts DROP COLUMN quiet_hours, DROP COLUMN preferred_channel_id,
       DROP COLUMN tags, DROP COLUMN attributes;
     """)
