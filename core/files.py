@@ -91,4 +91,4 @@ async def _finish(
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
     stored = await runtime.knowledge.get_document(creator_id, document.id)
-    return "" if stored.status == "ready" else stored.error or stored.status
+    return stored.error or ("" if stored.status == "ready" else stored.status)

@@ -21,6 +21,16 @@ from shared.errors import InvalidInput
 from shared.models.knowledge import DocumentRecord
 
 PAGE = 200
+LISTED = (
+    "id",
+    "title",
+    "status",
+    "is_stale",
+    "progress",
+    "media_type",
+    "chunk_count",
+    "error_code",
+)
 
 app = typer.Typer(
     help="Knowledge: add, list, show, delete, reindex.",
@@ -63,11 +73,11 @@ def list_all(creator: Creator = DEMO_CREATOR, data_dir: DataDir = DEFAULT_DATA_D
 def show(
     document_id: UUID, creator: Creator = DEMO_CREATOR, data_dir: DataDir = DEFAULT_DATA_DIR
 ) -> None:
-    """Show one document: its state, its progress and why it failed."""
+    """Show one document: its state, its progress, and why it failed or is stale."""
 
     async def run(runtime: Runtime) -> None:
         found = await runtime.knowledge.get_document(creator, document_id)
-        typer.echo(json.dumps(asdict(found), default=str, indent=2))
+        typer.echo(json.dumps(asdict(found) | {"is_stale": found.is_stale}, default=str, indent=2))
 
     asyncio.run(_on(creator, data_dir, run))
 
@@ -156,8 +166,7 @@ async def _list(creator_id: UUID, data_dir: Path) -> None:
 
 
 def _row(document: DocumentRecord) -> dict[str, Any]:
-    shown = ("id", "title", "status", "progress", "media_type", "chunk_count", "error_code")
-    return {name: getattr(document, name) for name in shown}
+    return {name: getattr(document, name) for name in LISTED}
 
 
 async def _on(creator_id: UUID, data_dir: Path, run: Callable[[Runtime], Awaitable[None]]) -> None:

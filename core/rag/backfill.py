@@ -9,7 +9,7 @@ from core.rag.vectors import VectorStore
 from shared.database import DatabaseManager
 from shared.errors import ModelUnavailable
 from shared.failpoints import failpoint
-from shared.models import embeddings, knowledge
+from shared.models import embeddings, indexing
 from shared.models.embeddings import PendingChunk
 
 BATCH = 256
@@ -97,7 +97,7 @@ class Backfill:
                 wanted = await embeddings.mark_stored(db, creator_id, space, ids)
                 if len(document_ids) == 1 and start + size < len(chunks):
                     done = await embeddings.share_stored(db, creator_id, space, document_ids[0])
-                    await knowledge.record_progress(
+                    await indexing.record_progress(
                         db, creator_id, {document_ids[0]: (1 + done) / 2}
                     )
             # Deleted while it was being embedded: the sweep may have passed already.

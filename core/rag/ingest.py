@@ -25,10 +25,10 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import AppError, ModelError
 from shared.failpoints import failpoint
 from shared.models import chunks as chunk_table
-from shared.models import embeddings, knowledge, sources
+from shared.models import embeddings, indexing, sources
 from shared.models.chunks import NewChunk
 from shared.models.embeddings import SpaceRecord
-from shared.models.knowledge import DocumentText
+from shared.models.indexing import DocumentText
 from shared.utils.ids import derived_id
 
 log = structlog.get_logger(__name__)
@@ -86,11 +86,11 @@ class Ingestion:
     async def _begin(self, creator_id: UUID, document_id: UUID) -> list[DocumentText]:
         """The document and others that may go with it; empty when it is done."""
         async with self._database.transaction(creator_id, is_repeatable=True) as db:
-            document = await knowledge.begin_indexing(db, creator_id, document_id)
+            document = await indexing.begin_indexing(db, creator_id, document_id)
             if document is None or _is_long(document):
                 return [document] if document else []
             size = TOGETHER_BYTES - len(document.text.encode())
-            others = await knowledge.begin_others(
+            others = await indexing.begin_others(
                 db, creator_id, limit=TOGETHER - 1, longest=LONG_BYTES, size=size
             )
         return [document, *others]
@@ -181,19 +181,19 @@ class Ingestion:
         """
         versions = {part.document.id: part.document.content_hash for part in parts}
         async with self._database.transaction(creator_id) as db:
-            held = await knowledge.lock_versions(db, creator_id, versions)
+            held = await indexing.lock_versions(db, creator_id, versions)
             here = [part for part in parts if part.document.id in held]
             chunks = {part.document.id: part.chunks for part in here}
             added = await chunk_table.store_chunks(db, creator_id, chunks)
             await embeddings.expect(db, creator_id, added)
             await _remove_others(db, creator_id, here)
             progress = {part.document.id: part.done / 2 for part in here}
-            await knowledge.record_progress(db, creator_id, progress)
+            await indexing.record_progress(db, creator_id, progress)
             return await embeddings.spaces(db, creator_id), versions.keys() - held
 
     async def _finish(self, creator_id: UUID, versions: dict[UUID, bytes]) -> None:
         async with self._database.transaction(creator_id, is_repeatable=True) as db:
-            await knowledge.finish_documents(db, creator_id, versions)
+            await indexing.finish_documents(db, creator_id, versions)
             must_sweep = await embeddings.doomed(db, creator_id, limit=1)
         if must_sweep:
             await self._backfill.sweep(creator_id)
@@ -203,7 +203,7 @@ class Ingestion:
     ) -> None:
         code = getattr(error, "detail_code", None) or error.code
         async with self._database.transaction(creator_id) as db:
-            if await knowledge.fail_document(
+            if await indexing.fail_document(
                 db, creator_id, document_id, version=version, code=code, error=error.message
             ):
                 # Who posts it again sends it again.

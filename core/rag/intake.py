@@ -109,7 +109,7 @@ class Intake:
         known = known or await knowledge.find_by_content(db, creator_id, new.content_hash)
         if known is None:
             raise InvalidInput("this source is being replaced; try again", code="source_busy")
-        if known.status == "failed":
+        if known.status == "failed" or known.is_stale:
             if source is not None:
                 await sources.put_source(db, creator_id, known.id, source)
             known = await knowledge.begin_again(db, creator_id, known.id) or known

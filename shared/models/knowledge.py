@@ -4,7 +4,6 @@ Every function takes a driver connection of `DatabaseManager.transaction`; the c
 commits.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -22,7 +21,10 @@ _SUMMARY = """id, title, source_kind, source_uri, media_type, status, error_code
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRecord:
-    """A document without its text. `progress` runs from 0 to 1; `pages` only where it has any."""
+    """A document without its text. `progress` runs from 0 to 1; `pages` only where it has any.
+
+    `chunk_count` is of the last version that was indexed whole, 0 when none is.
+    """
 
     id: UUID
     title: str
@@ -39,14 +41,10 @@ class DocumentRecord:
     created_at: datetime
     updated_at: datetime
 
-
-@dataclass(frozen=True, kw_only=True)
-class DocumentText:
-    id: UUID
-    title: str
-    media_type: str
-    content_hash: bytes
-    text: str
+    @property
+    def is_stale(self) -> bool:
+        """What came last could not be read (`error` says why); the version before still answers."""
+        return self.status == "ready" and self.error_code is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +182,7 @@ async def replace_by_source(
         UPDATE app.knowledge_documents
         SET title = $4, media_type = $5, content_hash = $6, text = coalesce($7, text),
             size_bytes = $8, status = 'pending', progress = 0, error_code = NULL, error = NULL,
+            chunk_count = CASE WHEN status = 'indexing' THEN 0 ELSE chunk_count END,
             updated_at = now()
         WHERE creator_id = $1 AND source_kind = $2 AND source_uri = $3 AND source_uri <> ''
         RETURNING {_SUMMARY}
@@ -237,132 +236,6 @@ async def unfinished_documents(db: PgConnection, creator_id: UUID) -> list[Docum
         creator_id,
     )
     return [DocumentRecord(**row) for row in rows]
-
-
-async def begin_indexing(
-    db: PgConnection, creator_id: UUID, document_id: UUID
-) -> DocumentText | None:
-    """Mark a document as being indexed and give its text; None when nothing is to do."""
-    row = await db.fetchrow(
-        """
-        UPDATE app.knowledge_documents d SET status = 'indexing', updated_at = now()
-        WHERE d.creator_id = $1 AND d.id = $2
-          AND (d.status = 'indexing'
-               OR d.status IN ('pending', 'reading') AND d.source_kind <> 'url' AND NOT EXISTS (
-                 SELECT 1 FROM app.knowledge_sources s
-                 WHERE s.creator_id = $1 AND s.document_id = $2))
-        RETURNING d.id, d.title, d.media_type, d.content_hash, d.text
-        """,
-        creator_id,
-        document_id,
-    )
-    return DocumentText(**row) if row else None
-
-
-async def begin_others(
-    db: PgConnection, creator_id: UUID, *, limit: int, longest: int, size: int
-) -> list[DocumentText]:
-    """The same for documents that nobody has begun, oldest first, that another run doesn't hold.
-
-    None is longer than `longest` bytes, and all together are not longer than `size`.
-    """
-    rows = await db.fetch(
-        """
-        WITH waiting AS (
-          SELECT d.id, octet_length(d.text) AS size FROM app.knowledge_documents d
-          WHERE d.creator_id = $1 AND d.status = 'pending' AND d.source_kind <> 'url'
-            AND octet_length(d.text) <= $3
-            AND NOT EXISTS (SELECT 1 FROM app.knowledge_sources s
-                            WHERE s.creator_id = $1 AND s.document_id = d.id)
-          ORDER BY d.id LIMIT $2 FOR UPDATE OF d SKIP LOCKED
-        ), fitting AS (
-          SELECT id, sum(size) OVER (ORDER BY id) AS size FROM waiting
-        )
-        UPDATE app.knowledge_documents d SET status = 'indexing', updated_at = now()
-        FROM fitting f WHERE d.creator_id = $1 AND d.id = f.id AND f.size <= $4
-        RETURNING d.id, d.title, d.media_type, d.content_hash, d.text
-        """,
-        creator_id,
-        limit,
-        longest,
-        size,
-    )
-    return [DocumentText(**row) for row in rows]
-
-
-async def lock_versions(
-    db: PgConnection, creator_id: UUID, versions: Mapping[UUID, bytes]
-) -> set[UUID]:
-    """Hold the rows of documents; the ids of those that were not deleted or replaced meanwhile."""
-    rows = await db.fetch(
-        """
-        SELECT id, content_hash FROM app.knowledge_documents
-        WHERE creator_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE
-        """,
-        creator_id,
-        list(versions),
-    )
-    return {row["id"] for row in rows if row["content_hash"] == versions[row["id"]]}
-
-
-async def record_progress(
-    db: PgConnection, creator_id: UUID, progress_by_id: Mapping[UUID, float]
-) -> None:
-    await db.execute(
-        """
-        UPDATE app.knowledge_documents d
-        SET progress = greatest(d.progress, p.progress), updated_at = now()
-        FROM unnest($2::uuid[], $3::real[]) AS p (id, progress)
-        WHERE d.creator_id = $1 AND d.id = p.id AND d.status = 'indexing'
-        """,
-        creator_id,
-        list(progress_by_id),
-        list(progress_by_id.values()),
-    )
-
-
-async def finish_documents(
-    db: PgConnection, creator_id: UUID, versions: Mapping[UUID, bytes]
-) -> None:
-    """Mark these versions ready; one that was replaced meanwhile stays as it is."""
-    held = await lock_versions(db, creator_id, versions)
-    await db.execute(
-        """
-        UPDATE app.knowledge_documents d
-        SET status = 'ready', progress = 1, error_code = NULL, error = NULL, updated_at = now(),
-            chunk_count = (SELECT count(*) FROM app.knowledge_chunks c
-                           WHERE c.creator_id = $1 AND c.document_id = d.id)
-        WHERE d.creator_id = $1 AND d.id = ANY($2::uuid[])
-        """,
-        creator_id,
-        list(held),
-    )
-
-
-async def fail_document(
-    db: PgConnection,
-    creator_id: UUID,
-    document_id: UUID,
-    *,
-    code: str,
-    error: str,
-    version: bytes | None = None,
-) -> bool:
-    """End the work on a document, or on this version of it; False when there is none."""
-    tag = await db.execute(
-        """
-        UPDATE app.knowledge_documents
-        SET status = 'failed', error_code = $3, error = $4, updated_at = now()
-        WHERE creator_id = $1 AND id = $2 AND status IN ('pending', 'reading', 'indexing')
-          AND ($5::bytea IS NULL OR content_hash = $5)
-        """,
-        creator_id,
-        document_id,
-        code,
-        error,
-        version,
-    )
-    return tag == "UPDATE 1"
 
 
 async def delete_document(db: PgConnection, creator_id: UUID, document_id: UUID) -> bool:

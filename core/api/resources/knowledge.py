@@ -53,7 +53,9 @@ class DocumentAccepted(BaseModel):
 class DocumentShown(BaseModel):
     """`status` goes from `pending` over `reading` and `indexing` to `ready` or `failed`.
 
-    `progress` runs from 0 to 1. `error_code` is stable, `error` is for people.
+    `progress` runs from 0 to 1. `error_code` never changes its meaning, `error` is for people. A
+    document that `is_stale` is `ready` with the passages of the version before: what was sent or
+    fetched last could not be read, for the reason that they give.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -64,6 +66,7 @@ class DocumentShown(BaseModel):
     source_uri: str
     media_type: str
     status: str
+    is_stale: bool
     error_code: str | None
     error: str | None
     chunk_count: int

@@ -45,6 +45,21 @@ KINDS = {
 }
 
 
+async def test_a_version_that_cannot_be_read_makes_the_one_before_stale(
+    runtime: Runtime, ada: Tenant
+) -> None:
+    for data in (BOOK, BOOK[:-60]):
+        added = await runtime.knowledge.add_document(
+            ada.id, title="Book", data=data, source_kind="file", source_uri="book.pdf"
+        )
+        shown = await work(runtime, ada, str(added.id))
+    stands = (shown["status"], shown["is_stale"], shown["error_code"])
+    assert stands == ("ready", True, "unreadable_document")
+    assert shown["error"]
+    found = await ada.api.post("/api/v1/knowledge/search", json={"query": "bedtime"})
+    assert "bedtime" in found.json()["passages"][0]["text"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_file_of_any_kind_becomes_searchable(
     runtime: Runtime, ada: Tenant, kind: str

@@ -69,6 +69,26 @@ async def test_what_fails_is_named_and_the_rest_is_read(
     assert "http://127.0.0.1/: this address is not on the open internet" in outcome.out
 
 
+async def test_a_new_version_that_cannot_be_read_is_named_and_the_old_one_stays(
+    cairn: Cairn, creator: UUID, tmp_path: Path
+) -> None:
+    of, book = ("--creator", str(creator)), tmp_path / "book.pdf"
+    for content, says in ((files.pdf(["One bedtime."]), "1 of 1"), (book_cut(), "0 of 1")):
+        book.write_bytes(content)
+        added = await cairn("kb", "add", str(book), *of)
+        assert f"{says} documents are ready." in added.out
+    assert (added.code, "book.pdf: " in added.out) == (1, True)
+    [listed] = (await cairn("kb", "list", *of)).out.splitlines()
+    one = json.loads(listed)
+    assert (one["status"], one["is_stale"], one["chunk_count"]) == ("ready", True, 1)
+    shown = json.loads((await cairn("kb", "show", one["id"], *of)).out)
+    assert (shown["is_stale"], shown["error_code"]) == (True, "unreadable_document")
+
+
+def book_cut() -> bytes:
+    return files.pdf(["One bedtime, and more."])[:-60]
+
+
 async def test_nothing_to_read_is_said(cairn: Cairn, creator: UUID, tmp_path: Path) -> None:
     outcome = await cairn("kb", "add", str(tmp_path), "--creator", str(creator))
     assert isinstance(outcome.error, InvalidInput)

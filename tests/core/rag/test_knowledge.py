@@ -10,7 +10,7 @@ from core.llm.embedded import WordLlama
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
-from shared.models import knowledge as tables
+from shared.models import indexing
 from tests.conftest import AddCreator
 from tests.core.rag.conftest import add
 
@@ -69,7 +69,7 @@ async def test_a_failed_document_is_tried_again_when_it_is_added_again(
 ) -> None:
     document = await knowledge.add_document(creator, title="Habits", text=HABITS)
     async with database.transaction(creator) as db:
-        await tables.fail_document(db, creator, document.id, code="model_garbled", error="No.")
+        await indexing.fail_document(db, creator, document.id, code="model_garbled", error="No.")
     assert await knowledge.pending(creator) == []
     again = await knowledge.add_document(creator, title="Habits", text=HABITS)
     assert (again.id, again.status, again.created) == (document.id, "pending", False)

@@ -1,16 +1,19 @@
 """From an upload or an address to passages: states, repeats, replacements, quotas, no orphans."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import pytest
 
 from core.knowledge import Knowledge
-from core.rag.intake import Quota
+from core.llm.base import Kind, ModelRejected
+from core.llm.embedded import WordLlama
+from core.rag.intake import Document, Quota
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
 from shared.errors import AppError, InvalidInput, KnowledgeQuota
+from shared.models.knowledge import DocumentRecord
 from tests.core.rag import files
 from tests.core.rag.conftest import Reachable
 from tests.core.rag.test_fetch import Site, body, fetcher, moved, site
@@ -47,12 +50,28 @@ async def waiting_sources(database: DatabaseManager, creator_id: UUID) -> int:
 
 
 async def failed(work: Awaitable[object], knowledge: Knowledge, creator: UUID, id_: UUID) -> str:
-    """The code with which an ingestion ends."""
+    """The code with which an ingestion ends that leaves nothing to answer from."""
+    document = await refused(work, knowledge, creator, id_)
+    assert (document.status, document.is_stale, document.chunk_count) == ("failed", False, 0)
+    return document.error_code or ""
+
+
+async def stale(work: Awaitable[object], knowledge: Knowledge, creator: UUID, id_: UUID) -> str:
+    """The same of one that leaves the version before."""
+    document = await refused(work, knowledge, creator, id_)
+    assert (document.status, document.is_stale, document.progress) == ("ready", True, 1.0)
+    assert document.chunk_count > 0
+    return document.error_code or ""
+
+
+async def refused(
+    work: Awaitable[object], knowledge: Knowledge, creator: UUID, id_: UUID
+) -> DocumentRecord:
     with pytest.raises(AppError):
         await work
     document = await knowledge.get_document(creator, id_)
-    assert (document.status, bool(document.error)) == ("failed", True)
-    return document.error_code or ""
+    assert document.error
+    return document
 
 
 async def test_an_upload_is_kept_until_it_is_read(
@@ -186,9 +205,65 @@ async def test_a_page_is_fetched_and_fetched_again(
 
     site.answers["/"] = moved("http://127.0.0.1/")
     await knowledge.add_url(creator, url)
-    code = await failed(knowledge.ingest(creator, added.id), knowledge, creator, added.id)
+    code = await stale(knowledge.ingest(creator, added.id), knowledge, creator, added.id)
     assert code == "url_not_public"
-    assert len(await vectors.ids(creator, SPACE)) == 1  # what was read before is still answered
+    [found] = (await knowledge.search(creator, "start small")).passages
+    assert found.text == "Start even smaller."  # what was read before
+
+    site.answers["/"] = page("Start anew.")
+    await knowledge.add_url(creator, url)
+    await knowledge.ingest(creator, added.id)
+    document = await knowledge.get_document(creator, added.id)
+    assert (document.status, document.is_stale, document.error) == ("ready", False, None)
+
+
+async def test_a_version_of_a_file_that_cannot_be_read_leaves_the_one_before(
+    knowledge: Knowledge, database: DatabaseManager, creator: UUID
+) -> None:
+    async def add(data: bytes) -> Document:
+        return await knowledge.add_document(
+            creator, title="Book", data=data, source_kind="file", source_uri="book.pdf"
+        )
+
+    id_ = (await add(BOOK)).id
+    await knowledge.ingest(creator, id_)
+    for _ in range(2):  # sent again it is tried again
+        again = await add(BOOK[:-60])
+        assert (again.id, again.status) == (id_, "pending")
+        code = await stale(knowledge.ingest(creator, id_), knowledge, creator, id_)
+        assert code == "unreadable_document"
+        assert await waiting_sources(database, creator) == 0
+    [best, *_] = (await knowledge.search(creator, "When is bedtime?")).passages
+    assert best.heading == "Sleep"
+    await add(BOOK)
+    await knowledge.ingest(creator, id_)
+    assert not (await knowledge.get_document(creator, id_)).is_stale
+
+
+async def test_a_version_that_was_read_but_not_indexed_leaves_nothing_whole(
+    knowledge: Knowledge, embedders: Reachable, wordllama: WordLlama, site: Site, creator: UUID
+) -> None:
+    url, site.answers["/"] = site.url(), page("Start small.")
+    id_ = (await knowledge.add_url(creator, url)).id
+    await knowledge.ingest(creator, id_)
+    embedders.now = [Refusing()]
+    site.answers["/"] = page("Start even smaller.")
+    await knowledge.add_url(creator, url)
+    await failed(knowledge.ingest(creator, id_), knowledge, creator, id_)
+    embedders.now = [wordllama]
+    site.answers["/"] = moved("http://127.0.0.1/")
+    await knowledge.add_url(creator, url)
+    code = await failed(knowledge.ingest(creator, id_), knowledge, creator, id_)
+    assert code == "url_not_public"
+
+
+class Refusing:
+    """The model of the space, which takes no text at all."""
+
+    space = WordLlama().space
+
+    async def embed(self, texts: Sequence[str], *, kind: Kind) -> list[list[float]]:
+        raise ModelRejected
 
 
 async def test_a_quota_of_documents_holds_also_at_once(
