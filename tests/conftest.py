@@ -5,6 +5,7 @@ as cairn_app on an empty clone of the migrated template; `add_creator` makes a t
 """
 
 import base64
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -57,11 +58,24 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("steady")
 
 # Files whose tests take long go first, else the last of them runs while the other process idles.
-_LONG = ("tests/chaos/", "tests/browser/", "tests/e2e/", "tests/testing/")
+_LONG = (
+    *("tests/chaos/test_random_kills", "tests/chaos/", "tests/e2e/", "tests/browser/"),
+    *("tests/testing/", "tests/core/dialogue/test_reply_stream", "tests/shared/test_embedded"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(node_id: str) -> int:
+    return next((n for n, start in enumerate(_LONG) if node_id.startswith(start)), len(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported and collected stays to the end: no look for garbage goes through it."""
+    gc.collect()
+    gc.freeze()
 
 
 class AddCreator(Protocol):

@@ -28,7 +28,7 @@ NOTE = (
     "To start a habit that sticks, tie it to something you do every day already. "
     "A habit sticks when its first step takes less than two minutes."
 )
-TOKEN_SECONDS = 0.04
+TOKEN_SECONDS = 0.02
 
 
 @dataclass(kw_only=True)
@@ -109,7 +109,7 @@ async def set_up(pupil: Pupil, **settings: Any) -> None:
 
 
 async def test_updates_keep_the_channels_pace(pupil: Pupil) -> None:
-    pupil.ollama.token_seconds = 0.1
+    pupil.ollama.token_seconds = 0.04
     await pupil.asks()
 
     times = [call.at for call in pupil.calls("sendMessage") + pupil.calls("editMessageText")]
