@@ -8,7 +8,7 @@ out by itself, and what it asks.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +50,28 @@ async def _nothing(_topic: str) -> Records:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a contact works on: how a check-in measures it, on how many days of a week.
+
+    A program's check-in names it by its `slug`. `target` is what counts as a good day, for numbers
+    and scales; `detail` holds whatever else the bot wants to know of it, as JSON values.
+    """
+
+    title: str
+    slug: str = "goal"
+    kind: str = "bool"
+    unit: str = ""
+    target: float | None = None
+    days_per_week: int = 7
+    grace_days: int = 1
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def _no_goals() -> list[Goal]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
 class Post:
     """A message for another place than the one this turn answers in."""
 
@@ -83,7 +105,9 @@ class Turn:
     asked: type[BaseModel] | None = None
     human_wanted: bool = False
     question: str | None = None
+    goals_set: list[Goal] = field(default_factory=list)
     read_topic: Callable[[str], Awaitable[Records]] = field(default=_nothing, repr=False)
+    read_goals: Callable[[], Awaitable[list[Goal]]] = field(default=_no_goals, repr=False)
 
     def say(
         self,
@@ -123,6 +147,18 @@ class Turn:
         records = {**await self.read_topic(topic)}
         records |= {key: value for (where, key), value in self.kept.items() if where == topic}
         return {key: value for key, value in records.items() if value is not None}
+
+    def set_goal(self, goal: Goal) -> None:
+        """Let the contact work on this from now on; check-ins and `/progress` know it then."""
+        if not 0 < len(goal.title.strip()) <= MAX_NAME:
+            raise ValueError(f"a goal's title has 1 to {MAX_NAME} characters")
+        if not (1 <= goal.days_per_week <= 7 and 0 <= goal.grace_days <= 6):
+            raise ValueError("a goal is for 1 to 7 days a week, with at most 6 days of grace")
+        self.goals_set.append(goal)
+
+    async def goals(self) -> list[Goal]:
+        """What the contact works on, the newest last, this turn's own included."""
+        return [*await self.read_goals(), *self.goals_set]
 
     def ask(self, form: type[BaseModel]) -> None:
         """Begin a form after what was said: one question for each of its fields."""

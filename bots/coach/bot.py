@@ -1,10 +1,10 @@
 """The coach: welcomes, helps to set a goal, keeps a list of goals, answers from its handbook."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from core.bots import Bot, Choice, Turn
+from core.bots import Bot, Choice, Goal, Turn
 
 bot = Bot(
     name="coach",
@@ -57,8 +57,8 @@ async def set_goal(turn: Turn) -> None:
 
 @bot.form(GoalForm)
 async def save_goal(turn: Turn, form: GoalForm) -> None:
-    goals: list[dict[str, Any]] = turn.memory.setdefault("goals", [])
-    goals.append(form.model_dump())
+    about = {"reason": form.reason, "time_of_day": form.time_of_day}
+    turn.set_goal(Goal(title=form.goal, days_per_week=form.days_per_week, detail=about))
     days = "once a week" if form.days_per_week == 1 else f"on {form.days_per_week} days a week"
     turn.say(
         f"Noted: **{form.goal}**, {days}, in the {form.time_of_day.lower()}.\n\n"
@@ -69,11 +69,13 @@ async def save_goal(turn: Turn, form: GoalForm) -> None:
 
 @bot.command("goals", help="see your goals")
 async def list_goals(turn: Turn) -> None:
-    goals = turn.memory.get("goals", [])
+    goals = await turn.goals()
     if not goals:
         turn.say("You have no goals yet.", choices=[Choice(label="Set a goal", value="/goal")])
         return
-    lines = [f"{n}. **{g['goal']}**: {g['days_per_week']} × a week" for n, g in enumerate(goals, 1)]
+    lines = [
+        f"{n}. **{goal.title}**: {goal.days_per_week} × a week" for n, goal in enumerate(goals, 1)
+    ]
     turn.say("Your goals:\n\n" + "\n".join(lines))
 
 

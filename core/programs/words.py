@@ -33,9 +33,8 @@ class Words:
     goals: str
     set_a_goal: str
     reminders: tuple[str, str]
-    weekdays: str  # their first letters, from Monday on
-    legend: tuple[str, str, str]  # kept, answered but not kept, nothing
-    picture: str
+    weekdays: str  # in short, from Monday on
+    picture: str  # what it shows, for those who don't see it
 
 
 WORDS = {
@@ -66,8 +65,7 @@ WORDS = {
             "It has been quiet for a while. If something got in the way, tell me, and we'll make "
             "the next step smaller. Write /stop if you'd rather not hear from me.",
         ),
-        weekdays="MTWTFSS",
-        legend=("kept", "not quite", "no answer"),
+        weekdays="Mon Tue Wed Thu Fri Sat Sun",
         picture="The last four weeks: {goals}",
     ),
     "de": Words(
@@ -97,8 +95,7 @@ WORDS = {
             "Es ist eine Weile still. Wenn etwas dazwischenkam, sag es mir, und wir machen den "
             "nächsten Schritt kleiner. Mit /stop melde ich mich nicht mehr von selbst.",
         ),
-        weekdays="MDMDFSS",
-        legend=("geschafft", "nicht ganz", "keine Antwort"),
+        weekdays="Mo Di Mi Do Fr Sa So",
         picture="Die letzten vier Wochen: {goals}",
     ),
     "fr": Words(
@@ -128,8 +125,7 @@ WORDS = {
             "C'est calme depuis un moment. Si quelque chose t'en a empêché, dis-le-moi et nous "
             "ferons un pas plus petit. Écris /stop si tu préfères ne plus rien recevoir.",
         ),
-        weekdays="LMMJVSD",
-        legend=("réussi", "pas tout à fait", "sans réponse"),
+        weekdays="lun mar mer jeu ven sam dim",
         picture="Les quatre dernières semaines : {goals}",
     ),
     "es": Words(
@@ -159,8 +155,7 @@ WORDS = {
             "Hace un tiempo que todo está en silencio. Si algo se interpuso, cuéntamelo y haremos "
             "más pequeño el siguiente paso. Escribe /stop si prefieres no recibir más mensajes.",
         ),
-        weekdays="LMXJVSD",
-        legend=("cumplido", "no del todo", "sin respuesta"),
+        weekdays="lun mar mié jue vie sáb dom",
         picture="Las últimas cuatro semanas: {goals}",
     ),
     "pt": Words(
@@ -190,8 +185,7 @@ WORDS = {
             "Está tudo calado há algum tempo. Se algo se meteu no caminho, conta-me e tornamos o "
             "próximo passo mais pequeno. Escreve /stop se preferes não receber mais mensagens.",
         ),
-        weekdays="STQQSSD",
-        legend=("cumprido", "não de todo", "sem resposta"),
+        weekdays="seg ter qua qui sex sáb dom",
         picture="As últimas quatro semanas: {goals}",
     ),
     "it": Words(
@@ -220,8 +214,7 @@ WORDS = {
             "È tutto tranquillo da un po'. Se qualcosa si è messo di mezzo, dimmelo e faremo più "
             "piccolo il prossimo passo. Scrivi /stop se preferisci non ricevere altri messaggi.",
         ),
-        weekdays="LMMGVSD",
-        legend=("fatto", "non del tutto", "nessuna risposta"),
+        weekdays="lun mar mer gio ven sab dom",
         picture="Le ultime quattro settimane: {goals}",
     ),
 }
