@@ -330,7 +330,8 @@ def _broadcasts() -> None:
       name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
       purpose      text NOT NULL DEFAULT 'broadcast',
       content      jsonb NOT NULL,
-      filter       jsonb NOT NULL,
+      filter       jsonb NOT NULL,  -- the segment's, as it was when the broadcast was started
+      segment_id   uuid,
       channel_id   uuid,  -- only this one; null: each contact's own
       state        text NOT NULL DEFAULT 'draft' CHECK (state IN
                      ('draft', 'running', 'paused', 'cancelled', 'done')),
@@ -344,6 +345,7 @@ def _broadcasts() -> None:
       finished_at  timestamptz,
       PRIMARY KEY (creator_id, id)
     );
+    CREATE INDEX broadcasts_running ON app.broadcasts (creator_id) WHERE state = 'running';
     """)
 
 
