@@ -20,7 +20,8 @@ SELECT m.id, m.channel_id, m.text, m.payload, m.status, m.error_code, m.parts_se
        v.address, h.type AS channel_type, h.status AS channel_status, h.blocked_until,
        coalesce(i.reachable, 'yes') AS reachable, s.external_id AS stream,
        -- what we start by ourselves, and a coach as long as the person hasn't written again
-       i.opted_out_at IS NOT NULL AND (m.kind = 'post' OR m.author = 'coach' AND NOT EXISTS (
+       i.opted_out_at IS NOT NULL AND (m.kind IN ('post', 'program')
+         OR m.author = 'coach' AND NOT EXISTS (
          SELECT FROM app.messages w WHERE w.creator_id = m.creator_id AND w.direction = 'in'
            AND w.conversation_id = m.conversation_id AND w.seq > m.seq - 100
            AND w.created_at > i.opted_out_at)) AS unwanted,

@@ -4,6 +4,7 @@ Both are made when they are new. In a room several people share a conversation; 
 belongs to the contact who wrote it.
 """
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,14 @@ from shared.utils.ids import new_id
 from shared.utils.zones import is_language_tag, is_zone
 
 _FIND = """
-SELECT v.id, i.contact_id, c.name, c.locale, c.timezone
+SELECT v.id, i.contact_id, i.agreed_at IS NULL AS is_new, c.name, c.locale, c.timezone
 FROM app.ai_conversations v
 LEFT JOIN app.contact_identities i
   ON i.creator_id = $1 AND i.channel_id = $2 AND i.address = $4
 LEFT JOIN app.contacts c ON c.creator_id = $1 AND c.id = i.contact_id
 WHERE v.creator_id = $1 AND v.channel_id = $2 AND v.key = $3
 """
+# Who opted out stays out, should they be made anew.
 _ADD_CONTACT = """
 WITH identity AS (
   SELECT contact_id FROM app.contact_identities
@@ -28,8 +30,15 @@ WITH identity AS (
   INSERT INTO app.contacts (creator_id, id, name, locale, timezone)
   SELECT $1, $4, $5, $6, $9 WHERE NOT EXISTS (SELECT FROM identity) RETURNING id
 ), added AS (
-  INSERT INTO app.contact_identities (creator_id, id, contact_id, channel_id, address, username)
-  SELECT $1, $7, id, $2, $3, $8 FROM contact RETURNING contact_id
+  INSERT INTO app.contact_identities
+    (creator_id, id, contact_id, channel_id, address, username, opted_out_at)
+  SELECT $1, $7, id, $2, $3, $8, (
+    SELECT now() FROM app.channels c JOIN app.opt_outs o ON o.creator_id = $1
+      AND o.scope = c.type || '/' || c.bot AND o.purpose = '*'
+      AND o.address_hash =
+        sha256(convert_to(concat_ws('/', c.creator_id, c.type, c.bot, $3::text), 'UTF8'))
+    WHERE c.creator_id = $1 AND c.id = $2)
+  FROM contact RETURNING contact_id
 )
 SELECT contact_id FROM identity UNION ALL SELECT contact_id FROM added
 """
@@ -64,6 +73,15 @@ async def is_open(connection: PgConnection, creator_id: UUID, channel_id: UUID, 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """Where an event belongs. `is_new`: what their first message agrees to isn't noted yet."""
+
+    conversation_id: UUID
+    contact_id: UUID
+    is_new: bool
+
+
 async def find_or_add(
     connection: PgConnection,
     creator_id: UUID,
@@ -71,16 +89,16 @@ async def find_or_add(
     key: str,
     address: Address,
     sender: Sender,
-) -> tuple[UUID, UUID]:
-    """(conversation, contact) of an event's key and sender."""
+) -> Met:
+    """The conversation and the contact of an event's key and sender."""
     row = await connection.fetchrow(_FIND, creator_id, channel_id, key, sender.address)
     if row is not None and row["contact_id"] is not None:
         if _tells_more(sender, row):
             await fill(connection, creator_id, row["contact_id"], sender)
-        return row["id"], row["contact_id"]
+        return Met(conversation_id=row["id"], contact_id=row["contact_id"], is_new=row["is_new"])
     contact_id = await _add_contact(connection, creator_id, channel_id, sender)
     if row is not None:
-        return row["id"], contact_id
+        return Met(conversation_id=row["id"], contact_id=contact_id, is_new=True)
     conversation_id: UUID = await connection.fetchval(
         _ADD_CONVERSATION,
         creator_id,
@@ -90,7 +108,7 @@ async def find_or_add(
         key,
         address.model_dump(),
     )
-    return conversation_id, contact_id
+    return Met(conversation_id=conversation_id, contact_id=contact_id, is_new=True)
 
 
 async def _add_contact(

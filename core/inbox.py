@@ -22,7 +22,7 @@ from core.channels import (
     StartEvent,
 )
 from core.contacts import find_or_add, is_open
-from core.dialogue.standing import apply_event
+from core.dialogue.standing import apply_event, note_first
 from core.jobs import enqueue
 from shared import telemetry
 from shared.database import DatabaseManager, PgConnection
@@ -171,10 +171,10 @@ class Inbox:
     ) -> UUID:
         """The conversation under this key, made with its contact when it is new."""
         async with self._database.transaction(account.creator_id) as connection:
-            conversation_id, _ = await find_or_add(
+            met = await find_or_add(
                 connection, account.creator_id, account.channel_id, key, address, sender
             )
-        return conversation_id
+        return met.conversation_id
 
     async def retry(self, creator_id: UUID, message_id: UUID) -> None:
         """Give a dead message another chance. Raises NotFound when it isn't one."""
@@ -186,9 +186,7 @@ class Inbox:
 
     async def _accept(self, connection: PgConnection, event: ChannelEvent, key: str) -> Accepted:
         channel = (event.creator_id, event.channel_id)
-        conversation_id, contact_id = await find_or_add(
-            connection, *channel, key, event.address, event.sender
-        )
+        met = await find_or_add(connection, *channel, key, event.address, event.sender)
         message_id = new_id()
         text, payload = _content(event)
         digest = _digest(event.kind, text, payload)
@@ -198,9 +196,9 @@ class Inbox:
             event.external_id,
             message_id,
             digest,
-            conversation_id,
+            met.conversation_id,
             event.address.model_dump(),
-            contact_id,
+            met.contact_id,
             event.kind,
             text,
             payload | {"person": event.sender.address},
@@ -209,11 +207,13 @@ class Inbox:
         )
         if seq is None:
             return await self._earlier(connection, event, digest)
-        await enqueue(connection, "turn", event.creator_id, conversation_id)
+        if met.is_new:
+            await note_first(connection, event, message_id)
+        await enqueue(connection, "turn", event.creator_id, met.conversation_id)
         return Accepted(
             message_id=message_id,
-            conversation_id=conversation_id,
-            contact_id=contact_id,
+            conversation_id=met.conversation_id,
+            contact_id=met.contact_id,
             seq=seq,
             duplicate=False,
         )
@@ -245,7 +245,7 @@ def _content(event: ChannelEvent) -> tuple[str, dict[str, Any]]:
         case MessageEvent():
             kept = event.model_dump(
                 mode="json",
-                include={"attachments", "message_external_id"},
+                include={"attachments", "message_external_id", "overheard"},
                 exclude_defaults=True,
             )
             return event.text, kept

@@ -1,57 +1,76 @@
-"""Who doesn't want to be written to first: the words that say so, and where it is kept.
+"""The words that end messages and begin them again, and how each is confirmed.
 
-It stops what Cairn starts by itself. What a person asks afterwards is answered, except where the
-platform's own opt-out lets nothing through (`reachable` is then `opted_out`).
+As whole messages only. What a person asks after a STOP is answered: it ends what Cairn starts by
+itself, except where the platform's own opt-out lets nothing through.
 """
 
 import unicodedata
-from typing import Literal
-from uuid import UUID
+from collections.abc import Mapping
 
-from core.audit import contact_actor, note
-from shared.database import PgConnection
-
-# As whole messages only, in the words that carriers and platforms made customary.
+# In the words that carriers and platforms made customary; phrases are separated by commas.
 _STOP = {
-    "en": "stop stopall unsubscribe optout opt-out",
-    "de": "stopp abmelden abbestellen",
-    "fr": "arrêt arret arrêter arreter désabonner desabonner",
-    "es": "alto baja parar",
-    "pt": "pare sair descadastrar",
-    "it": "basta ferma disiscrivi disiscrivimi",
+    "en": "stop, stopall, unsubscribe, optout, opt-out, opt out",
+    "de": "stopp, abmelden, abbestellen",
+    "fr": "arrêt, arret, arrêter, arreter, désabonner, desabonner, désinscrire, se désabonner",
+    "es": "alto, baja, parar, darse de baja",
+    "pt": "pare, sair, descadastrar",
+    "it": "basta, ferma, disiscrivi, disiscrivimi",
+    "nl": "afmelden, uitschrijven",
+    "pl": "wypisz, wypisz mnie",
+    "tr": "durdur, abonelikten çık, abonelikten cik",
 }
+# Customary there, and ordinary words elsewhere: "dur" is how a French learner says "hard".
+_STOP_AT_HOME = {"tr": "dur, ret", "nl": "stoppen", "pl": "dość, dosc"}
+# What carriers take for STOP. Elsewhere people write "cancel" about an appointment.
+# https://help.twilio.com/articles/223134027
+_CARRIERS_STOP = "cancel, end, quit, revoke"
+CARRIERS = frozenset({"sms"})
+
 _START = {
-    "en": "start unstop subscribe",
+    "en": "start, unstop, subscribe",
     "de": "anmelden",
     "fr": "reprendre",
     "es": "alta",
     "pt": "voltar",
     "it": "riprendi",
+    "nl": "aanmelden, hervatten",
+    "pl": "wznów, wznow",
+    "tr": "başlat, baslat",
 }
-STOP_WORDS = frozenset(word for words in _STOP.values() for word in words.split())
-START_WORDS = frozenset(word for words in _START.values() for word in words.split())
+_JOIN = "join, start, unstop, subscribe"
+
+
+def _split(words: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in words.split(","))
+
+
+def _all(words: Mapping[str, str]) -> frozenset[str]:
+    return frozenset[str]().union(*map(_split, words.values()))
+
+
+STOP_WORDS = _all(_STOP)
+START_WORDS = _all(_START)
+_CARRIERS_WORDS = _split(_CARRIERS_STOP)
+_JOIN_WORDS = _split(_JOIN)
 
 STOPPED = (
     "You won't get messages from me any more unless you write first. Write /start to change that."
 )
 RESUMED = "You'll get messages from me again. Write /stop to end that."
-
-_SET = """
-UPDATE app.contact_identities
-SET opted_out_at = CASE WHEN $4 THEN coalesce(opted_out_at, now()) END,
-    reachable = CASE WHEN $5 <> 'platform' THEN reachable WHEN $4 THEN 'opted_out'
-                     WHEN reachable = 'opted_out' THEN 'yes' ELSE reachable END
-WHERE creator_id = $1 AND channel_id = $2 AND address = $3
-  AND ((opted_out_at IS NOT NULL) <> $4 OR $5 = 'platform' AND (reachable = 'opted_out') <> $4)
-RETURNING id, contact_id
-"""
-
-By = Literal["person", "platform"]
+# Where numbers are texted: what carriers expect of the first text after somebody agreed.
+# https://www.twilio.com/docs/messaging/guides/opt-in-confirmation
+JOINED = (
+    "{sender}: you agreed to get texts from us. Msg frequency varies. Msg & data rates may apply. "
+    "Reply HELP for help, STOP to cancel."
+)
 
 
-def is_stop(text: str) -> bool:
-    """Whether a whole message is a word that ends messages."""
-    return _word(text) in STOP_WORDS
+def is_stop(text: str, *, channel: str = "", locale: str | None = None) -> bool:
+    """Whether a whole message is a word that ends messages, on this type of channel."""
+    word = _word(text)
+    if word in STOP_WORDS or (channel in CARRIERS and word in _CARRIERS_WORDS):
+        return True
+    return word in _split(_STOP_AT_HOME.get((locale or "").split("-")[0].lower(), "stop"))
 
 
 def is_start(text: str) -> bool:
@@ -59,33 +78,13 @@ def is_start(text: str) -> bool:
     return _word(text) in START_WORDS
 
 
+def is_join(text: str, *, channel: str) -> bool:
+    """Whether a whole message agrees to texts, where that needs an explicit yes."""
+    return channel in CARRIERS and _word(text) in _JOIN_WORDS
+
+
 def _word(text: str) -> str:
     """The text as one bare word; whatever is longer than a word stays what it is."""
     bare = unicodedata.normalize("NFC", text[:60]).strip()
     edges = "".join(char for char in set(bare) if unicodedata.category(char).startswith("P"))
-    return bare.strip(edges + " ").casefold()
-
-
-async def set_opted_out(
-    connection: PgConnection,
-    creator_id: UUID,
-    channel_id: UUID,
-    address: str,
-    *,
-    out: bool,
-    by: By,
-) -> None:
-    """Remember a person's wish and note the change. `by` platform: it lets nothing through."""
-    row = await connection.fetchrow(_SET, creator_id, channel_id, address, out, by)
-    if row is None:
-        return
-    await note(
-        connection,
-        creator_id,
-        actor=contact_actor(row["contact_id"]),
-        action="contact.opted_out" if out else "contact.opted_in",
-        target=row["contact_id"],
-        channel_id=str(channel_id),
-        identity_id=str(row["id"]),
-        by=by,
-    )
+    return " ".join(bare.strip(edges + " ").casefold().split())

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from core.programs.definition import Declared, QuietHours, SendClass, Zone
+from core.programs.definition import Declared, QuietHours, SendClass
 from shared.database import PgConnection
 from shared.models import policies
 
@@ -91,7 +91,6 @@ def _in_order(days: tuple[int, ...]) -> tuple[int, ...]:
 class Policy(Declared):
     """What a creator has set; every field has a default that does no harm."""
 
-    timezone: Zone = Field("UTC", description="of contacts and programs without one")
     quiet_hours: QuietHours | None = Field(
         None, description="null: 21:00 to 08:00 on the contact's clock"
     )

@@ -3,12 +3,12 @@
 A bot's own command of the same name wins. What they change is committed with the turn.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from core import linking, optout
+from core import linking
 from core.audit import contact_actor, note
 from core.bots import Turn
 from core.dialogue.memory import Effect, Work
@@ -31,7 +31,10 @@ UNKNOWN_ZONE = "I don't know that place. A bigger city in the same time zone wil
 ASK_LANGUAGE = "Write `/language` and its short name, for example `/language de`."
 UNKNOWN_LANGUAGE = "I don't know that language. " + ASK_LANGUAGE
 HUMAN = "I've asked for a person of the team. They will answer right here."
-HELP = "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, `/cancel`."
+HELP = (
+    "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, `/subscribe`, "
+    "`/cancel`."
+)
 
 _SET_TIMEZONE = """
 UPDATE app.contacts SET timezone = $3, updated_at = now() WHERE creator_id = $1 AND id = $2
@@ -51,6 +54,7 @@ class Call:
     turn: Turn
     effects: list[Effect]
     now: datetime  # by the clock that programs go by
+    sender: str = ""  # what the channel is called
 
     @property
     def actor(self) -> str:
@@ -61,15 +65,15 @@ Builtin = Callable[[Call], Awaitable[None]]
 
 
 class Commands:
-    def __init__(self, linking: Linking) -> None:
+    def __init__(self, linking: Linking, others: Mapping[str, Builtin] | None = None) -> None:
         self._linking = linking
         self.by_name: dict[str, Builtin] = {
             "timezone": set_timezone,
             "language": set_language,
-            "stop": stop,
             "human": call_human,
             "link": self.link,
             "unlink": self.unlink,
+            **(others or {}),
         }
 
     async def link(self, call: Call) -> None:
@@ -157,28 +161,6 @@ async def set_language(call: Call) -> None:
     turn.locale = tag
     call.effects.append(_change(call, _SET_LOCALE, "locale", tag))
     turn.say(f"Your language is {tag} now.")
-
-
-async def stop(call: Call) -> None:
-    """Write first to this person no more, on this channel."""
-    if not call.work.opted_out:
-        call.effects.append(_opt(call, out=True))
-    call.turn.say(optout.STOPPED)
-
-
-async def resume(call: Call) -> None:
-    """Write to this person again."""
-    call.effects.append(_opt(call, out=False))
-    call.turn.say(optout.RESUMED)
-
-
-def _opt(call: Call, *, out: bool) -> Effect:
-    async def opt(connection: PgConnection) -> None:
-        channel = (call.creator_id, call.work.channel_id)
-        person = call.work.person or ""
-        await optout.set_opted_out(connection, *channel, person, out=out, by="person")
-
-    return opt
 
 
 def _change(call: Call, sql: str, field: str, value: str) -> Effect:

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from core import optout
 from core.bots import Bot, Handler, Turn
-from core.dialogue import choosing, forms, handoff
-from core.dialogue.commands import HELP, Call, Commands, resume, stop
+from core.dialogue import choosing, forms, handoff, wishes
+from core.dialogue.commands import HELP, Call, Commands
 from core.dialogue.memory import Effect, Work
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
@@ -32,6 +32,7 @@ class Hearing:
     session: dict[str, Any]
     builtin: Commands
     now: datetime  # by the clock that programs go by
+    sender: str = ""  # what the channel is called
     is_numbered: bool = False  # the choices that stand open were shown as a numbered list
     effects: list[Effect] = field(default_factory=list)
     is_picked: bool = False
@@ -44,6 +45,7 @@ class Hearing:
             turn=self.turn,
             effects=self.effects,
             now=self.now,
+            sender=self.sender,
         )
 
     @property
@@ -95,6 +97,8 @@ async def _directed(heard: Hearing) -> bool:
     if command := _command_of(heard):
         await _command(heard, *command)
         return True
+    if _is_pick(heard) and await wishes.picked(heard.call, heard.bot.actions):
+        return True
     if action := _action(heard):
         heard.session.pop("form", None)
         await action(heard.turn)
@@ -111,12 +115,16 @@ def _command_of(heard: Hearing) -> tuple[str, str] | None:
 
 
 def _action(heard: Hearing) -> Handler | None:
-    if heard.work.kind != "action" and not heard.is_picked:
+    if not _is_pick(heard):
         return None
     actions = heard.bot.actions
     name, _, arguments = heard.turn.text.partition(":")
     heard.turn.arguments = arguments
     return actions.get(heard.turn.text) or actions.get(name)
+
+
+def _is_pick(heard: Hearing) -> bool:
+    return heard.work.kind == "action" or heard.is_picked
 
 
 # --- commands
@@ -152,7 +160,7 @@ async def _start(heard: Hearing, payload: str) -> None:
     bot, turn = heard.bot, heard.turn
     turn.payload = payload
     if heard.work.opted_out:
-        await resume(heard.call)
+        await wishes.resume(heard.call)
     if bot.start_handler is None:
         turn.say(bot.greeting, choices=list(bot.suggestions))
     else:
@@ -160,17 +168,23 @@ async def _start(heard: Hearing, payload: str) -> None:
 
 
 async def _opts(heard: Hearing) -> bool:
-    """Take a customary word as the wish to be left alone, or to be written to again."""
-    if heard.work.kind != "message":
+    """Take a customary word as the wish to be left alone, or to be written to again.
+
+    What a room's people say to each other is not meant for the bot.
+    """
+    work, turn = heard.work, heard.turn
+    if work.kind != "message" or work.payload.get("overheard"):
         return False
-    if optout.is_stop(heard.turn.text):
+    if optout.is_stop(turn.text, channel=turn.channel, locale=turn.locale):
         heard.session.pop("form", None)
-        await stop(heard.call)
-        return True
-    if heard.work.opted_out and optout.is_start(heard.turn.text):
-        await resume(heard.call)
-        return True
-    return False
+        await wishes.stop(heard.call)
+    elif optout.is_join(turn.text, channel=turn.channel):
+        await wishes.join(heard.call)
+    elif work.opted_out and optout.is_start(turn.text):
+        await wishes.resume(heard.call)
+    else:
+        return False
+    return True
 
 
 def help_text(bot: Bot) -> str:

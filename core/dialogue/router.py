@@ -13,7 +13,7 @@ from core.bots import Bot, InboundAttachment, Place, Records, Turn
 from core.channels import ChannelAdapter, Introduces, Sender
 from core.contacts import locale_of, timezone_of
 from core.desk_room import ticket_of_thread
-from core.dialogue import forms, handoff, records
+from core.dialogue import forms, handoff, records, wishes
 from core.dialogue.answering import Answering, Spoken
 from core.dialogue.choosing import is_numbered
 from core.dialogue.commands import Commands
@@ -61,7 +61,7 @@ class Router:
         self._bots = bots
         self._channels = channels
         self._answering = answering
-        self._commands = Commands(linking)
+        self._commands = Commands(linking, wishes.COMMANDS)
         self._clock = clock
 
     async def think(
@@ -85,6 +85,7 @@ class Router:
             session=copy.deepcopy(work.session),
             builtin=self._commands,
             now=self._clock.now(),
+            sender=record.name,
             is_numbered=work.offer is not None and is_numbered(work.offer, adapter.capabilities),
         )
         if work.kind == "action":

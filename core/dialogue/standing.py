@@ -1,7 +1,10 @@
 """Apply events that need no turn: receipts, edits, blocks, opt-outs, moved chats."""
 
+from datetime import datetime
 from uuid import UUID
 
+from core import consent, optout
+from core.audit import contact_actor
 from core.channels import (
     Account,
     ChannelEvent,
@@ -9,21 +12,26 @@ from core.channels import (
     MembershipEvent,
     MessageDeleted,
     MessageEdited,
+    MessageEvent,
     OptEvent,
     ReactionEvent,
     ReceiptEvent,
 )
 from core.installations import UNINSTALLED, revoke
-from core.optout import set_opted_out
 from core.receipts import settle
 from shared.database import PgConnection
+from shared.models import consents
+from shared.models.consents import ALL, Person, Said
+from shared.utils.clock import utc_now
 
 # An edit or a reaction is looked for in this many latest messages of its conversation.
 RECENT_MESSAGES = 200
 
 _REACHABLE = """
 UPDATE app.contact_identities SET reachable = $4
-WHERE creator_id = $1 AND channel_id = $2 AND address = $3 AND reachable <> 'opted_out'
+WHERE creator_id = $1 AND channel_id = $2 AND address = $3
+  AND reachable NOT IN ('opted_out', $4::text)
+RETURNING true
 """
 _MOVE = """
 UPDATE app.ai_conversations
@@ -67,14 +75,13 @@ async def apply_event(
         case ReceiptEvent():
             await settle(connection, event)
         case MembershipEvent(change="blocked"):
-            await set_reachable(connection, *where, event.sender.address, "blocked")
+            await _blocked(connection, event, "blocked", "withdrawn")
         case MembershipEvent(change="unblocked" | "joined"):
-            await set_reachable(connection, *where, event.sender.address, "yes")
+            await _blocked(connection, event, "yes", "granted")
         case MembershipEvent(change="uninstalled"):
             await revoke(connection, account, event.address.space, UNINSTALLED)
         case OptEvent(choice="out" | "in"):
-            person, out = event.sender.address, event.choice == "out"
-            await set_opted_out(connection, *where, person, out=out, by="platform")
+            await _opt(connection, event)
         case ConversationMigrated():
             await move(connection, *where, key, event.new_chat)
         case MessageEdited():
@@ -88,14 +95,84 @@ async def apply_event(
             await connection.execute(_REACT, *where, key, RECENT_MESSAGES, message, event.emoji)
 
 
+async def note_first(connection: PgConnection, event: ChannelEvent, message_id: UUID) -> None:
+    """Note what a person's first message to the bot agrees to; what it overhears, and a STOP,
+    agree to nothing."""
+    if isinstance(event, MessageEvent) and (event.overheard or optout.is_stop(event.text)):
+        return
+    person = await _person(connection, event)
+    if person is not None:
+        said = Said(
+            source="start",
+            actor=_actor(person),
+            at=event.occurred_at,
+            evidence={"message_id": str(message_id)},
+        )
+        await consent.begin(connection, person, said)
+
+
+async def _opt(connection: PgConnection, event: OptEvent) -> None:
+    """The platform's own STOP and START, also of somebody who is no contact (yet).
+
+    A START of who had never left agrees to texts, where that takes an explicit yes.
+    """
+    person = await _person(connection, event)
+    if person is None:
+        return
+    said = _by_platform(person, event, event.choice)
+    if event.choice == "out":
+        await consent.withdraw(connection, person, [ALL], said)
+        return
+    was_out = ALL in await consents.refused(connection, person)
+    await consent.resume(connection, person, said)
+    if not was_out:
+        await consent.offer(connection, person, consent.grants_by_word(person.channel_type), said)
+
+
+async def _blocked(
+    connection: PgConnection, event: MembershipEvent, state: str, action: consents.Action
+) -> None:
+    """Who blocks us isn't reached; what they agreed to stands for when they let us in again."""
+    where = (event.creator_id, event.channel_id, event.sender.address)
+    if not await connection.fetchval(_REACHABLE, *where, state):
+        return
+    person = await _person(connection, event)
+    if person is not None:
+        said = _by_platform(person, event, event.change)
+        await consents.add_events(connection, person, [ALL], action, said)
+
+
+async def _person(connection: PgConnection, event: ChannelEvent) -> Person | None:
+    return await consent.find_person(
+        connection, event.creator_id, event.channel_id, event.sender.address
+    )
+
+
+def _by_platform(person: Person, event: ChannelEvent, change: str) -> Said:
+    evidence = {"event": event.external_id, "change": change}
+    return Said(source="platform", actor=_actor(person), at=event.occurred_at, evidence=evidence)
+
+
+def _actor(person: Person) -> str:
+    return contact_actor(person.contact_id) if person.contact_id else "platform"
+
+
 async def set_reachable(
     connection: PgConnection, creator_id: UUID, channel_id: UUID, address: str, state: str
 ) -> None:
     """Remember whether this person can be written to; only they end an opt-out."""
-    if state == "opted_out":
-        await set_opted_out(connection, creator_id, channel_id, address, out=True, by="platform")
-    else:
+    if state != "opted_out":
         await connection.execute(_REACHABLE, creator_id, channel_id, address, state)
+        return
+    person = await consent.find_person(connection, creator_id, channel_id, address)
+    if person is not None:
+        said = _refused_by_platform(person, utc_now())
+        await consent.withdraw(connection, person, [ALL], said)
+
+
+def _refused_by_platform(person: Person, at: datetime) -> Said:
+    """A send was refused because they had opted out there: when and how isn't told."""
+    return Said(source="platform", actor=_actor(person), at=at, evidence={"change": "refused"})
 
 
 async def move(

@@ -53,6 +53,9 @@ _UNREFUSE = """
 DELETE FROM app.opt_outs
 WHERE creator_id = $1 AND scope = $2 AND address_hash = $3 AND purpose = ANY ($4::text[])
 """
+_REFUSED = """
+SELECT purpose FROM app.opt_outs WHERE creator_id = $1 AND scope = $2 AND address_hash = $3
+"""
 _STANDING = """
 SELECT a.scope, a.hash, a.purpose,
   EXISTS (SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = a.scope
@@ -79,6 +82,10 @@ class Person:
     address: str
     contact_id: UUID | None = None
     channel_id: UUID | None = None
+
+    @property
+    def channel_type(self) -> str:
+        return self.scope.split("/", 1)[0]
 
     @property
     def key(self) -> tuple[UUID, str, bytes]:
@@ -142,6 +149,12 @@ async def unrefuse(connection: PgConnection, person: Person, said: Said) -> None
     """End the refusal of everything: what was agreed to before counts again, and no more."""
     await add_events(connection, person, [ALL], "granted", said)
     await connection.execute(_UNREFUSE, *person.key, [ALL])
+
+
+async def refused(connection: PgConnection, person: Person) -> frozenset[str]:
+    """What stands as refused there: purposes, or `*` for all of them."""
+    rows = await connection.fetch(_REFUSED, *person.key)
+    return frozenset(row["purpose"] for row in rows)
 
 
 async def standing(

@@ -1,0 +1,128 @@
+"""What a person wishes to be written about: STOP, START, JOIN, and single purposes.
+
+In words, by `/stop` and `/subscribe`, by a tapped choice (`stop:broadcast`, `agree:broadcast`).
+Noted with the turn's commit, with the message as evidence.
+"""
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Literal
+
+from core import consent, optout
+from core.dialogue.commands import Builtin, Call
+from core.dialogue.memory import Effect
+from shared.database import PgConnection
+from shared.models.consents import ALL, Person, Said, Source
+
+Change = Literal["stop", "resume", "agree"]
+
+STOPPED_ONE = (
+    "You won't get {what} from me any more. Take that back with `/subscribe {what}`, or end all "
+    "messages with `/stop`."
+)
+AGREED = "You'll get {what} from me from now on. End that with `/stop {what}`."
+ASK_PURPOSE = "Write `/subscribe` and one of: {names}."
+WORDS_KEPT = 100  # of what was said, as evidence
+
+_CHOICE = re.compile(r"(stop|agree):([a-z][a-z0-9-]{0,63})")
+
+
+async def stop(call: Call) -> None:
+    """Write first to this person no more, here; or no more about what they name."""
+    if purposes := _named(call):
+        await _stop_some(call, purposes)
+        return
+    call.effects.append(_effect(call, "stop", [ALL]))
+    call.turn.say(optout.STOPPED)
+
+
+async def resume(call: Call) -> None:
+    """Write to this person again, about what they had agreed to."""
+    call.effects.append(_effect(call, "resume", [ALL]))
+    call.turn.say(optout.RESUMED)
+
+
+async def join(call: Call) -> None:
+    """Take the explicit yes that a channel needs, and confirm it in carriers' words."""
+    call.effects.append(_effect(call, "agree", consent.GRANTED_BY_START))
+    call.turn.say(optout.JOINED.format(sender=call.sender or "We"))
+
+
+async def subscribe(call: Call) -> None:
+    """Write to this person about what they name."""
+    if purposes := _named(call):
+        await _agree(call, purposes)
+    else:
+        call.turn.say(ASK_PURPOSE.format(names=", ".join(consent.PURPOSES)))
+
+
+async def picked(call: Call, taken: Container[str]) -> bool:
+    """Take a choice of ours that was tapped, unless the bot has an action of that name."""
+    match = _CHOICE.fullmatch(call.turn.text)
+    if match is None or match[1] in taken or match[0] in taken:
+        return False
+    await (_stop_some if match[1] == "stop" else _agree)(call, [match[2]])
+    return True
+
+
+COMMANDS: Mapping[str, Builtin] = {"stop": stop, "subscribe": subscribe}
+
+
+async def _stop_some(call: Call, purposes: Sequence[str]) -> None:
+    call.effects.append(_effect(call, "stop", purposes))
+    call.turn.say(STOPPED_ONE.format(what=" ".join(purposes)))
+
+
+async def _agree(call: Call, purposes: Sequence[str]) -> None:
+    call.effects.append(_effect(call, "agree", purposes))
+    call.turn.say(AGREED.format(what=" ".join(purposes)))
+
+
+def _named(call: Call) -> list[str]:
+    """The purposes that a command names, if it names nothing else."""
+    words = call.turn.arguments.casefold().replace(",", " ").split()
+    known = [consent.PURPOSE_BY_NAME.get(word) for word in words]
+    return list(dict.fromkeys(one for one in known if one)) if all(known) else []
+
+
+def _effect(call: Call, change: Change, purposes: Sequence[str]) -> Effect:
+    async def apply(connection: PgConnection) -> None:
+        work = call.work
+        person = await consent.find_person(
+            connection, call.creator_id, work.channel_id, work.person or ""
+        )
+        if person is not None:
+            await _apply(connection, person, change, purposes, _said(call))
+
+    return apply
+
+
+async def _apply(
+    connection: PgConnection, person: Person, change: Change, purposes: Sequence[str], said: Said
+) -> None:
+    if change == "stop":
+        await consent.withdraw(connection, person, purposes, said)
+        return
+    # Who asks for something in so many words isn't out any more.
+    await consent.resume(connection, person, said)
+    if change == "agree":
+        await consent.grant(connection, person, purposes, said)
+
+
+def _said(call: Call) -> Said:
+    return Said(
+        source=_source(call),
+        actor=call.actor,
+        at=call.now,
+        evidence={
+            "message_id": str(call.work.message_id),
+            "words": call.work.text[:WORDS_KEPT],
+        },
+    )
+
+
+def _source(call: Call) -> Source:
+    if call.work.kind == "action":
+        return "button"
+    is_command = call.work.kind in ("command", "start") or call.work.text.startswith("/")
+    return "command" if is_command else "word"
