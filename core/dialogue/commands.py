@@ -32,8 +32,8 @@ ASK_LANGUAGE = "Write `/language` and its short name, for example `/language de`
 UNKNOWN_LANGUAGE = "I don't know that language. " + ASK_LANGUAGE
 HUMAN = "I've asked for a person of the team. They will answer right here."
 HELP = (
-    "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, `/subscribe`, "
-    "`/cancel`."
+    "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, "
+    "`/subscribe`, `/cancel`."
 )
 
 _SET_TIMEZONE = """
