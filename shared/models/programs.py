@@ -184,19 +184,20 @@ async def set_newest(
 
 
 async def set_live(
-    db: PgConnection, creator_id: UUID, program_id: UUID, version: int
+    db: PgConnection, creator_id: UUID, program_id: UUID, version: int, status: str
 ) -> ProgramRow:
     """Let contacts be in this version; what is planned from now on is of a new generation."""
     row = await db.fetchrow(
         f"""
         UPDATE app.coaching_programs
-        SET status = 'live', live_version = $3, generation = generation + 1,
+        SET status = $4, live_version = $3, generation = generation + 1,
             updated_at = clock_timestamp()
         WHERE creator_id = $1 AND id = $2 RETURNING {_COLUMNS}
         """,  # noqa: S608
         creator_id,
         program_id,
         version,
+        status,
     )
     assert row is not None  # noqa: S101 - the caller has locked it
     return ProgramRow(**row)

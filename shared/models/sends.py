@@ -67,6 +67,7 @@ class Standing:
     step_key: str
     waiting_id: UUID | None
     waiting: str | None
+    planned_at: datetime | None
     handled: str | None
     armed: str | None
 
@@ -106,10 +107,20 @@ FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::t
   AS n (id, generation, occurrence, class, purpose, due_at, window_end)
 WHERE s.creator_id = $1 AND s.id = n.id AND s.state = 'waiting'
 """
+# A cancelled slot of the same name is in the way of one that moves there.
+_CLEAR = """
+DELETE FROM app.scheduled_sends s
+USING unnest($2::uuid[], $3::text[], $4::integer[], $5::text[])
+  AS n (source_id, step_key, generation, occurrence)
+WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
+  AND s.step_key = n.step_key AND s.generation = n.generation AND s.occurrence = n.occurrence
+  AND s.state = 'cancelled'
+"""
 _STANDINGS = """
 SELECT s.source_id AS enrolment_id, s.step_key,
   (array_agg(s.id ORDER BY s.due_at) FILTER (WHERE s.state = 'waiting'))[1] AS waiting_id,
-  min(s.occurrence) FILTER (WHERE s.state = 'waiting') AS waiting,
+  (array_agg(s.occurrence ORDER BY s.due_at) FILTER (WHERE s.state = 'waiting'))[1] AS waiting,
+  (array_agg(s.planned_at ORDER BY s.due_at) FILTER (WHERE s.state = 'waiting'))[1] AS planned_at,
   max(s.occurrence) FILTER (WHERE s.state NOT IN ('waiting', 'cancelled')
     OR s.skip_reason = 'replied') AS handled,
   max(s.occurrence) FILTER (WHERE s.state IN ('waiting', 'claimed')
@@ -145,6 +156,14 @@ async def move(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend])
     """Let waiting sends (by id) have other slots; a slot that stays keeps what it was put off."""
     if not sends:
         return 0
+    await db.execute(
+        _CLEAR,
+        creator_id,
+        [s.enrolment_id for s in sends],
+        [s.step_key for s in sends],
+        [s.generation for s in sends],
+        [s.occurrence for s in sends],
+    )
     tag = await db.execute(
         _MOVE,
         creator_id,
@@ -269,6 +288,22 @@ async def cancel_program(
         program_id,
         reason,
         now,
+    )
+    return int(tag.split()[-1])
+
+
+async def revive_paused(db: PgConnection, creator_id: UUID, enrolment_id: UUID, reason: str) -> int:
+    """Let what was cancelled when an enrolment was paused wait again."""
+    tag = await db.execute(
+        """
+        UPDATE app.scheduled_sends
+        SET state = 'waiting', skip_reason = NULL, settled_at = NULL, due_at = planned_at
+        WHERE creator_id = $1 AND source_kind = 'step' AND source_id = $2
+          AND state = 'cancelled' AND skip_reason = $3
+        """,
+        creator_id,
+        enrolment_id,
+        reason,
     )
     return int(tag.split()[-1])
 
