@@ -168,13 +168,14 @@ def occurrences(
 ) -> Iterator[datetime]:
     """Naive local times from `start` on, in order; those long before `since` may be left out.
 
-    Ends after a fixed stretch in which nothing comes, so a rule that never comes true is bounded.
+    Ends a fixed stretch after `since`, so that a rule that never comes true is bounded.
     """
     last = rule.last_moment(zone)
     horizon = _HORIZON_HOURLY if rule.frequency == "HOURLY" else _HORIZON
-    seen, latest = 0, max(start, since)
+    end = max(start, since) + horizon
+    seen = 0
     for opens, found in _periods(rule, start, since if rule.count is None else start):
-        if opens > latest + horizon or (last and opens > last):
+        if opens > end or (last and opens > last):
             return
         for moment in found:
             if moment < start:
@@ -182,7 +183,7 @@ def occurrences(
             if last and moment > last:
                 return
             yield moment
-            seen, latest = seen + 1, max(latest, moment)
+            seen += 1
             if seen == rule.count:
                 return
 
