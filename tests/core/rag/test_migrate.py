@@ -7,7 +7,7 @@ import pytest
 
 from core.knowledge import Knowledge
 from core.llm.embedded import WordLlama
-from core.rag import retrieve
+from core.rag import retrieve, steps
 from core.rag.migrate import MigrationOpen, WrongState
 from core.rag.vectors import ChromaVectors
 from shared.database import DatabaseManager
@@ -332,6 +332,30 @@ async def test_chunks_that_are_being_added_as_the_new_space_appears_are_not_miss
         await embeddings.expect(db, filled, added)
     await working
     assert (await worked(knowledge, database, filled, "soaking")).total == 7
+
+
+async def test_a_document_that_comes_right_before_the_switch_puts_it_off(
+    knowledge: Knowledge,
+    database: DatabaseManager,
+    embedders: Reachable,
+    filled: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late: list[UUID] = []
+
+    async def comes(name: str) -> None:
+        if name == "migrate-before-switch" and not late:
+            embedders.now[-1] = Other(fails_after=0)  # so the old space has it, the new one not
+            late.append(await add(knowledge, filled, "Late", "A late text about topic99."))
+            embedders.now[-1] = Other()
+
+    monkeypatch.setattr(steps, "failpoint", comes)
+    migration_id = await begun(knowledge, filled, soak_seconds=60)
+    await worked_once(knowledge, database, filled, migration_id)
+    assert (await newest(knowledge, filled)).state == "verifying"
+    assert late
+    await worked(knowledge, database, filled, "soaking")
+    assert (await knowledge.search(filled, "A late text about topic99.", k=1)).passages
 
 
 async def test_a_search_that_outlasts_a_whole_migration_is_answered_from_the_new_space(
