@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from core.cli import eval_tables
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
+from core.cli.told import Told
 from core.creators import require_creator
 from core.evaluation import answers, calibrate, candidates, golden, ground, records, retrieval
 from core.evaluation.calibrate import Calibrated
@@ -141,13 +142,13 @@ def calibrate_(
     async def fit(occasion: Occasion) -> Report:
         found = await _calibrated(occasion, space)
         eval_tables.calibrated(Console(), found)
+        figures = found.figures | {"space": found.space, "calibration": found.new.to_json()}
+        _write(figures, as_json)  # also of one that is refused
         await calibrate.store(occasion.runtime.database, owner, found, is_forced=force)
-        return found.figures | {"space": found.space, "calibration": found.new.to_json()}
+        return figures
 
-    asked_creator = None if owner == HOUSE else owner
-    figures = asyncio.run(_on(data, asked_creator, data_dir, fit, space=space))
+    asyncio.run(_on(data, None if owner == HOUSE else owner, data_dir, fit, space=space))
     typer.echo(f"Stored for {'all creators' if owner == HOUSE else owner}; in use in a minute.")
-    _write(figures, as_json)
 
 
 async def _calibrated(occasion: Occasion, space: str) -> Calibrated:
@@ -180,7 +181,7 @@ async def _on(
         raise InvalidInput(f"{data} holds no documents: name the --creator whose they are")
     async with operating(data_dir) as runtime:
         embedders = await _embedders(runtime, space, embedding_model)
-        with Progress(console=Console(stderr=True)) as bar:
+        with Told(console=Console(stderr=True)) as bar:
             async with _occasion(runtime, found, creator, embedders, bar) as occasion:
                 return await measure(occasion)
 

@@ -20,7 +20,7 @@ from core.evaluation.metrics import first_hit, ndcg
 from core.evaluation.rankings import WordHit, by_vector, by_words, distinct, documents
 from core.house import HOUSE, ensure_house
 from core.rag.calibration import WORDS_ALONE, StoredCalibrations
-from core.rag.fusion import Weights, fuse
+from core.rag.fusion import Weights, ranked
 from core.rag.gate import Calibration
 from core.rag.retrieve import Retriever
 from core.rag.spaces import Spaces
@@ -116,7 +116,8 @@ async def store(
     if found.is_worse and not is_forced:
         before, after = (found.figures[name]["f1"] for name in ("in_use", "held_out"))
         raise CalibrationWorse(
-            f"refusal F1 on unseen questions is {after:.3f}, with what is in use {before:.3f}"
+            f"refusal F1 on unseen questions is {after:.3f}, with what is in use {before:.3f}:"
+            " nothing was stored; --force stores it all the same"
         )
     if owner == HOUSE:
         await ensure_house(database)
@@ -220,6 +221,6 @@ def _score(
     document_by_chunk: dict[UUID, UUID],
 ) -> float:
     """Half for a right document among the first five, half for the order of the first ten."""
-    fused = (document_by_chunk.get(one.chunk_id) for one in fuse(near, worded, weights))
+    fused = (document_by_chunk.get(chunk_id) for chunk_id, _ in ranked(near, worded, weights))
     ranking = distinct(document for document in fused if document is not None)
     return (float(first_hit(ranking, query.relevant) <= 5) + ndcg(ranking, query.relevant)) / 2

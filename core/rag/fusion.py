@@ -48,23 +48,14 @@ def fuse(
     """The chunks of either ranking, best first. First in both would score 1."""
     near = {hit.chunk_id: (rank, hit.similarity) for rank, hit in enumerate(vector, start=1)}
     worded = {found: (rank, bm25) for rank, (found, bm25) in enumerate(lexical, start=1)}
-    by_meaning = _shares([hit.similarity for hit in vector], weights.k, is_from_zero=False)
-    by_words = _shares([bm25 for _, bm25 in lexical], weights.k, is_from_zero=True)
-    total = weights.vector + weights.lexical
-    fused = dict.fromkeys(near | worded, 0.0)
-    for hit, share in zip(vector, by_meaning, strict=True):
-        fused[hit.chunk_id] += weights.vector / total * share
-    for (chunk_id, _), share in zip(lexical, by_words, strict=True):
-        fused[chunk_id] += weights.lexical / total * share
-    scores = [(-score, chunk_id) for chunk_id, score in fused.items()]
     candidates = []
-    for negative, chunk_id in sorted(scores):
+    for chunk_id, score in ranked(vector, lexical, weights):
         vector_rank, similarity = near.get(chunk_id, _NOWHERE)
         lexical_rank, bm25 = worded.get(chunk_id, _NOWHERE)
         candidates.append(
             Candidate(
                 chunk_id=chunk_id,
-                score=-negative,
+                score=score,
                 vector_rank=vector_rank,
                 similarity=similarity,
                 lexical_rank=lexical_rank,
@@ -72,6 +63,25 @@ def fuse(
             )
         )
     return candidates
+
+
+def ranked(
+    vector: Sequence[VectorHit],
+    lexical: Sequence[tuple[UUID, float]],
+    weights: Weights,
+) -> list[tuple[UUID, float]]:
+    """Only the order of it, with the scores: for who tries many weights."""
+    by_meaning = _shares([hit.similarity for hit in vector], weights.k, is_from_zero=False)
+    by_words = _shares([bm25 for _, bm25 in lexical], weights.k, is_from_zero=True)
+    total = weights.vector + weights.lexical
+    fused = {
+        hit.chunk_id: weights.vector / total * share
+        for hit, share in zip(vector, by_meaning, strict=True)
+    }
+    for (chunk_id, _), share in zip(lexical, by_words, strict=True):
+        fused[chunk_id] = fused.get(chunk_id, 0.0) + weights.lexical / total * share
+    scores = sorted((-score, chunk_id.int, chunk_id) for chunk_id, score in fused.items())
+    return [(chunk_id, -negative) for negative, _, chunk_id in scores]
 
 
 def _shares(scores: Sequence[float], k: int, *, is_from_zero: bool) -> list[float]:
