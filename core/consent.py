@@ -151,7 +151,7 @@ async def withdraw(
         for purpose in new:
             if person.contact_id:
                 await cancel_sends(
-                    connection, person.creator_id, person.contact_id, said.at, purpose
+                    connection, person.creator_id, person.contact_id, said.now, purpose
                 )
 
 
@@ -161,7 +161,7 @@ async def _stop(connection: PgConnection, person: Person, said: Said) -> None:
     if is_new:
         await consents.refuse(connection, person, [ALL], said)
     if (is_new or shown) and person.contact_id:
-        await cancel_sends(connection, person.creator_id, person.contact_id, said.at)
+        await cancel_sends(connection, person.creator_id, person.contact_id, said.now)
 
 
 async def resume(connection: PgConnection, person: Person, said: Said) -> None:
@@ -171,7 +171,7 @@ async def resume(connection: PgConnection, person: Person, said: Said) -> None:
         return
     await consents.unrefuse(connection, person, said)
     if person.contact_id:
-        await revive_sends(connection, person.creator_id, person.contact_id, said.at)
+        await revive_sends(connection, person.creator_id, person.contact_id, said.now)
 
 
 async def _show(connection: PgConnection, person: Person, said: Said, *, out: bool) -> bool:

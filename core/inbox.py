@@ -28,6 +28,7 @@ from shared import telemetry
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Conflict, NotFound
 from shared.failpoints import failpoint
+from shared.utils.clock import Clock
 from shared.utils.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -104,8 +105,9 @@ WHERE creator_id = $1 AND id = (SELECT conversation_id FROM revived) RETURNING i
 class Inbox:
     """The only way in. What it returned from is committed; what it raised from left no trace."""
 
-    def __init__(self, database: DatabaseManager) -> None:
+    def __init__(self, database: DatabaseManager, clock: Clock) -> None:
         self._database = database
+        self._clock = clock  # what programs go by
 
     async def receive(self, account: Account, adapter: ChannelAdapter, parsed: Parsed) -> None:
         """Take every event of one webhook request; the caller answers 2xx only after this."""
@@ -126,7 +128,7 @@ class Inbox:
         async with self._database.transaction(account.creator_id) as connection:
             # Receipts are merged by rank, so they may come as often as they like.
             if isinstance(event, ReceiptEvent) or await connection.fetchval(_FIRST, *where):
-                await apply_event(connection, event, key, account)
+                await apply_event(connection, event, key, account, self._clock.now())
 
     async def _read(self, event: ChannelEvent) -> ChannelEvent:
         """The message in an opt-in that only answers us: its person had never left."""

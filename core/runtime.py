@@ -172,7 +172,7 @@ def _assemble(opened: _Opened) -> Runtime:
         knowledge=opened.knowledge,
         models=opened.models,
         prompts=opened.prompts,
-        inbox=Inbox(opened.database),
+        inbox=Inbox(opened.database, opened.clock),
         attachments=Attachments(
             database=opened.database,
             accounts=opened.accounts,

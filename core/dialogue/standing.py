@@ -67,7 +67,7 @@ WHERE creator_id = $1 AND id IN (SELECT id FROM recent)
 
 
 async def apply_event(
-    connection: PgConnection, event: ChannelEvent, key: str, account: Account
+    connection: PgConnection, event: ChannelEvent, key: str, account: Account, now: datetime
 ) -> None:
     """Change what is stored; an event about something unknown changes nothing."""
     where = (event.creator_id, event.channel_id)
@@ -81,7 +81,7 @@ async def apply_event(
         case MembershipEvent(change="uninstalled"):
             await revoke(connection, account, event.address.space, UNINSTALLED)
         case OptEvent(choice="out" | "in"):
-            await _opt(connection, event)
+            await _opt(connection, event, now)
         case ConversationMigrated():
             await move(connection, *where, key, event.new_chat)
         case MessageEdited():
@@ -111,7 +111,7 @@ async def note_first(connection: PgConnection, event: ChannelEvent, message_id: 
         await consent.begin(connection, person, said)
 
 
-async def _opt(connection: PgConnection, event: OptEvent) -> None:
+async def _opt(connection: PgConnection, event: OptEvent, now: datetime) -> None:
     """The platform's own STOP and START, also of somebody who is no contact (yet).
 
     A START of who had never left agrees to texts, where that takes an explicit yes.
@@ -119,7 +119,7 @@ async def _opt(connection: PgConnection, event: OptEvent) -> None:
     person = await _person(connection, event)
     if person is None:
         return
-    said = _by_platform(person, event, event.choice)
+    said = _by_platform(person, event, event.choice, now)
     if event.choice == "out":
         await consent.withdraw(connection, person, [ALL], said)
         return
@@ -138,7 +138,7 @@ async def _blocked(
         return
     person = await _person(connection, event)
     if person is not None:
-        said = _by_platform(person, event, event.change)
+        said = _by_platform(person, event, event.change, event.occurred_at)
         await consents.add_events(connection, person, [ALL], action, said)
 
 
@@ -148,9 +148,14 @@ async def _person(connection: PgConnection, event: ChannelEvent) -> Person | Non
     )
 
 
-def _by_platform(person: Person, event: ChannelEvent, change: str) -> Said:
-    evidence = {"event": event.external_id, "change": change}
-    return Said(source="platform", actor=_actor(person), at=event.occurred_at, evidence=evidence)
+def _by_platform(person: Person, event: ChannelEvent, change: str, now: datetime) -> Said:
+    return Said(
+        source="platform",
+        actor=_actor(person),
+        at=event.occurred_at,
+        evidence={"event": event.external_id, "change": change},
+        noted_at=now,
+    )
 
 
 def _actor(person: Person) -> str:

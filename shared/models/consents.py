@@ -65,6 +65,32 @@ SELECT a.scope, a.hash, a.purpose,
 FROM unnest($2::text[], $3::bytea[], $4::text[]) AS a (scope, hash, purpose)
 """
 
+_REFUSALS = """
+SELECT o.purpose, e.source FROM app.opt_outs o
+JOIN app.consent_events e ON e.creator_id = $1 AND e.id = o.event_id
+WHERE o.creator_id = $1 AND o.scope = $2 AND o.address_hash = $3 AND o.purpose = ANY ($4::text[])
+"""
+_PEOPLE = """
+SELECT i.channel_id, i.address, c.type || '/' || c.bot AS scope
+FROM app.contact_identities i JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
+WHERE i.creator_id = $1 AND i.contact_id = $2 ORDER BY i.id
+"""
+_CURRENT = """
+SELECT scope, purpose, 'granted' AS state, at, event_id FROM app.consents
+WHERE creator_id = $1 AND scope = $2 AND address_hash = $3
+UNION ALL
+SELECT scope, purpose, 'refused', at, event_id FROM app.opt_outs
+WHERE creator_id = $1 AND scope = $2 AND address_hash = $3 ORDER BY purpose, state
+"""
+# Also what was said before this contact was made anew, or on a channel that is gone.
+_EVENTS = """
+SELECT id, scope, channel_id, purpose, action, source, evidence, actor, at
+FROM app.consent_events
+WHERE creator_id = $1 AND (contact_id = $2 OR address_hash = ANY ($3::bytea[]))
+  AND ($4::uuid IS NULL OR id < $4)
+ORDER BY id DESC LIMIT $5
+"""
+
 
 class Standing(NamedTuple):
     """What stands for one purpose. Who is out gets nothing, whatever was granted."""
@@ -100,6 +126,11 @@ class Said:
     actor: str
     at: datetime
     evidence: dict[str, Any] = field(default_factory=dict)
+    noted_at: datetime | None = None  # by the clock that programs go by, where `at` is another's
+
+    @property
+    def now(self) -> datetime:
+        return self.noted_at or self.at
 
 
 def address_hash(creator_id: UUID, scope: str, address: str) -> bytes:
@@ -169,3 +200,58 @@ async def standing(
         (row["scope"], row["hash"], row["purpose"]): Standing(row["is_out"], row["is_granted"])
         for row in rows
     }
+
+
+# --- to be shown
+
+
+async def refusals(
+    connection: PgConnection, person: Person, purposes: Sequence[str]
+) -> dict[str, str]:
+    """Which of these stand as refused, and by which way each came."""
+    rows = await connection.fetch(_REFUSALS, *person.key, list(purposes))
+    return {row["purpose"]: row["source"] for row in rows}
+
+
+async def people(connection: PgConnection, creator_id: UUID, contact_id: UUID) -> list[Person]:
+    """Who a contact is on each channel."""
+    rows = await connection.fetch(_PEOPLE, creator_id, contact_id)
+    return [
+        Person(
+            creator_id=creator_id,
+            scope=row["scope"],
+            address=row["address"],
+            contact_id=contact_id,
+            channel_id=row["channel_id"],
+        )
+        for row in rows
+    ]
+
+
+async def is_contact(connection: PgConnection, creator_id: UUID, contact_id: UUID) -> bool:
+    sql = "SELECT true FROM app.contacts WHERE creator_id = $1 AND id = $2"
+    return bool(await connection.fetchval(sql, creator_id, contact_id))
+
+
+async def current(
+    connection: PgConnection, persons: Sequence[Person]
+) -> list[tuple[UUID | None, dict[str, Any]]]:
+    """What stands for each person, with the channel they have it on."""
+    found: list[tuple[UUID | None, dict[str, Any]]] = []
+    for person in persons:
+        rows = await connection.fetch(_CURRENT, *person.key)
+        found += [(person.channel_id, dict(row)) for row in rows]
+    return found
+
+
+async def events(
+    connection: PgConnection,
+    creator_id: UUID,
+    contact_id: UUID,
+    persons: Sequence[Person],
+    limit: int,
+    before: UUID | None,
+) -> list[Record]:
+    """What was said, newest first."""
+    hashes = [person.key[2] for person in persons]
+    return list(await connection.fetch(_EVENTS, creator_id, contact_id, hashes, before, limit))
