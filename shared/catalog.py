@@ -16,6 +16,7 @@ PINNED_PATH = "search_path=pg_catalog, pg_temp"
 DEFINERS = ["app.find_api_key(text)", "app.find_channel(text,text)"]
 DUE = "((inbound_due_at IS NOT NULL) OR (outbound_due_at IS NOT NULL))"
 UNFINISHED = "(status = ANY (ARRAY['pending'::text, 'reading'::text, 'indexing'::text]))"
+LOOKS = "((status = 'live'::text) AND (looks_at < 'infinity'::timestamp with time zone))"
 WAITING = "(state = ANY (ARRAY['waiting'::text, 'claimed'::text]))"
 OVERDUE = "((state = 'queued'::text) AND (overdue_at IS NULL))"
 RUNNING = "(state = ANY (ARRAY['waiting'::text, 'running'::text]))"
@@ -33,6 +34,7 @@ REVIEWED_POLICIES = [
     f"ai_conversations dispatch_hints w cairn_dispatch {DUE}",
     f"knowledge_documents dispatch_sees_unfinished r cairn_dispatch {UNFINISHED}",
     f"embedding_migrations dispatch_sees_open r cairn_dispatch {OPEN}",
+    f"coaching_programs dispatch_sees_looks r cairn_dispatch {LOOKS}",
     f"scheduled_sends dispatch_sees_waiting r cairn_dispatch {WAITING}",
     f"tickets dispatch_sees_overdue r cairn_dispatch {OVERDUE}",
     f"contact_imports dispatch_sees_open r cairn_dispatch {RUNNING}",
@@ -48,6 +50,7 @@ REVIEWED_COLUMNS = {
     "cairn_dispatch UPDATE ai_conversations": "inbound_hinted_at outbound_hinted_at",
     "cairn_dispatch SELECT knowledge_documents": "creator_id id status updated_at",
     "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused due_at",
+    "cairn_dispatch SELECT coaching_programs": "creator_id id status looks_at",
     "cairn_dispatch SELECT scheduled_sends": "creator_id state due_at due_slot settled_at",
     "cairn_dispatch SELECT tickets": "creator_id id state respond_by overdue_at",
     "cairn_dispatch SELECT contact_imports": "creator_id id state due_at",

@@ -190,7 +190,7 @@ async def set_live(
     row = await db.fetchrow(
         f"""
         UPDATE app.coaching_programs
-        SET status = $4, live_version = $3, generation = generation + 1,
+        SET status = $4, live_version = $3, generation = generation + 1, looks_at = '-infinity',
             updated_at = clock_timestamp()
         WHERE creator_id = $1 AND id = $2 RETURNING {_COLUMNS}
         """,  # noqa: S608
