@@ -23,14 +23,18 @@ from core.knowledge import Knowledge
 from core.linking import Linking
 from core.live import LiveBus
 from core.llm.prompt_store import PromptStore
+from core.llm.writer import Writer
 from core.loader import load_bots, load_channels
 from core.models import Models, open_models
 from core.outbox import Outbox
 from core.pace import Pace
+from core.programs.answering import Asking
+from core.programs.scheduler import Scheduler
 from core.rag.calibration import StoredCalibrations
 from core.rag.intake import Quota
 from core.rag.targets import by_registry
 from core.rag.vectors import ChromaVectors
+from core.usage import Meter
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
 from shared.database import DatabaseManager
@@ -64,6 +68,7 @@ class Runtime:
     outbox: Outbox
     desk: Desk
     engine: Engine
+    scheduler: Scheduler
     clock: Clock
 
 
@@ -152,6 +157,14 @@ class _Opened:
         )
 
     @cached_property
+    def meter(self) -> Meter:
+        return Meter(self.database)
+
+    @cached_property
+    def writer(self) -> Writer:
+        return Writer(rungs=self.models.rungs, templates=self.prompts)
+
+    @cached_property
     def pace(self) -> Pace:
         # Half of a worker's places stay free for whoever needs not wait.
         return Pace(self.limiter, places=self.settings.worker.concurrency // 2)
@@ -187,6 +200,12 @@ def _assemble(opened: _Opened) -> Runtime:
             clock=opened.clock,
         ),
         engine=_engine(opened),
+        scheduler=Scheduler(
+            database=opened.database,
+            clock=opened.clock,
+            channels=opened.channels,
+            live=opened.live,
+        ),
         clock=opened.clock,
     )
 
@@ -220,6 +239,7 @@ def _router(opened: _Opened) -> Router:
         knowledge=opened.knowledge,
         chain=opened.models.answers,
         live=opened.live,
+        meter=opened.meter,
         budget_seconds=opened.settings.worker.turn_seconds * (1 - TURN_RESERVE),
     )
     return Router(
@@ -228,5 +248,7 @@ def _router(opened: _Opened) -> Router:
         channels=opened.channels,
         answering=answering,
         linking=Linking(database=opened.database, limiter=opened.limiter, keys=opened.keys),
+        asking=Asking(database=opened.database, writer=opened.writer),
         clock=opened.clock,
+        meter=opened.meter,
     )

@@ -29,6 +29,9 @@ TURNS = Counter("cairn_turns", "Turns ended, by status and rung.", ["creator", "
 SENDS = Counter("cairn_sends", "Sends settled, by outcome.", ["creator", "outcome"])
 TICKETS_OVERDUE = Counter("cairn_tickets_overdue", "Tickets nobody took in time.", ["creator"])
 STREAMS = Gauge("cairn_streams", "Open web chat streams of this gateway.")
+QUOTAS = Counter(
+    "cairn_quotas_reached", "Limits of a month that were reached.", ["creator", "quota", "level"]
+)
 MODEL_DRIFT = Gauge(
     "cairn_model_digest_changed",
     "1 while a model on a host is another than the one first seen under its name.",

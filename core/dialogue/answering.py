@@ -18,6 +18,7 @@ from core.llm.budget import AnswerRequest
 from core.llm.chain import AnswerChain, Completion, Delta, Restart
 from core.llm.phrases import FALLBACK, PHRASES, language_for, phrases_in
 from core.rag.chunk import SEPARATOR
+from core.usage import Meter
 from shared import telemetry
 from shared.messages import Choice, Citation, Message
 
@@ -39,6 +40,8 @@ class Spoken:
     rung: str | None = None
     model: str | None = None
     prompt: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(kw_only=True)
@@ -48,6 +51,7 @@ class Answering:
     knowledge: Knowledge
     chain: AnswerChain
     live: LiveBus
+    meter: Meter
     budget_seconds: float = field(default=50.0)
 
     async def answer(
@@ -72,7 +76,11 @@ class Answering:
             asked = replace(asked, question=result.query or question)
             completion = await self._complete(asked, result.passages, stream)
         if not completion.is_known:
-            return refusal(result, bot, language)
+            return replace(
+                refusal(result, bot, language),
+                tokens_in=completion.prompt_tokens,
+                tokens_out=completion.answer_tokens,
+            )
         return Spoken(
             messages=[
                 Message(text=completion.text, citations=_citations(completion, result.passages))
@@ -80,6 +88,8 @@ class Answering:
             rung=completion.rung,
             model=completion.model,
             prompt=completion.prompt,
+            tokens_in=completion.prompt_tokens,
+            tokens_out=completion.answer_tokens,
         )
 
     async def _complete(
@@ -95,7 +105,10 @@ class Answering:
             await self.live.publish(lease.creator_id, lease.conversation_id, piece)
 
         request = asked.request(passages)
-        return await self.chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
+        chain = self.chain
+        if await self.meter.is_over(lease.creator_id, asked.work.quotas, "tokens"):
+            chain = chain.using(rungs=())
+        return await chain.complete(request, budget_seconds=self.budget_seconds, on_event=show)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +147,8 @@ def refusal(result: SearchResult, bot: Bot, language: str = FALLBACK) -> Spoken:
 
 
 def _facts(work: Work) -> tuple[str, ...]:
-    """The goals that a bot keeps under `goals` in a contact's memory, the latest first."""
-    kept = work.memory.get("goals")
-    goals = [
-        goal.get("goal") if isinstance(goal, dict) else goal
-        for goal in (kept if isinstance(kept, list) else ())
-    ]
-    latest = [goal for goal in reversed(goals) if isinstance(goal, str) and goal.strip()]
-    return tuple(f"Goal: {goal}" for goal in latest[:GOALS_TOLD])
+    """What the person works on, the latest first."""
+    return tuple(f"Goal: {goal}" for goal in work.goals[:GOALS_TOLD])
 
 
 def _citations(completion: Completion, passages: Sequence[Passage]) -> tuple[Citation, ...]:

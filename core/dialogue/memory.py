@@ -13,7 +13,9 @@ from core.contacts import introduce
 from core.dialogue import posts, records
 from core.dialogue.choosing import Offer
 from core.leases import Lease, LeaseLost
-from core.policies import Handoff
+from core.policies import Handoff, Quotas
+from core.programs.asked import Asked, read_asked
+from core.usage import read_quotas
 from shared.database import PgConnection, Record
 from shared.messages import Choice, Message
 from shared.utils.ids import derived_id
@@ -25,6 +27,7 @@ Effect = Callable[[PgConnection], Awaitable[None]]
 HISTORY_MESSAGES = 8
 OFFER_HOURS = 12  # how long a number is read back as a choice
 NO_POLICY = Handoff()
+MOST_OPEN = 5  # questions that are looked at, and goals that are told of
 USAGE_SHARDS = 16  # one busy creator's turns don't queue on one counter row
 
 
@@ -64,6 +67,10 @@ class Work:
     offer: Offer | None = None  # choices that a written number or label picks from
     owner: str = "bot"  # who answers here: bot, queued, human, returned
     handoff: Handoff = NO_POLICY
+    quotas: Quotas | None = None  # the creator's limits, if any is set
+    asked: tuple[Asked, ...] = ()  # questions that may stand open, the latest first
+    is_enrolled: bool = False  # in a program that goes on
+    goals: tuple[str, ...] = ()  # what they work on, the latest first
 
 
 @dataclass(kw_only=True)
@@ -84,6 +91,8 @@ class Thought:
     rung: str | None = None
     model: str | None = None
     prompt: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +117,17 @@ SELECT b.*, v.address, c.name, c.locale, c.language, c.timezone, c.memory,
   coalesce(s.state, '{}') AS session,
   coalesce(b.payload ->> 'person', v.address ->> 'person') AS person,
   i.opted_out_at IS NOT NULL AS opted_out, c.introduced_at IS NOT NULL AS introduced,
-  v.status AS owner, p.policy -> 'handoff' AS handoff
+  v.status AS owner, p.policy -> 'handoff' AS handoff, p.policy -> 'quotas' AS quotas,
+  ARRAY(SELECT o.id FROM app.scheduled_sends o
+        WHERE o.creator_id = $1 AND o.contact_id = b.contact_id AND o.state = 'sent'
+          AND o.answer_until IS NOT NULL AND o.answered_at IS NULL
+        ORDER BY o.answer_until DESC LIMIT $3) AS asked,
+  EXISTS (SELECT FROM app.enrolments e
+          WHERE e.creator_id = $1 AND e.contact_id = b.contact_id AND e.status = 'active')
+    AS is_enrolled,
+  ARRAY(SELECT g.title FROM app.goals g
+        WHERE g.creator_id = $1 AND g.contact_id = b.contact_id AND g.status = 'active'
+        ORDER BY g.created_at DESC, g.id DESC LIMIT $3) AS goals
 FROM begun b
 JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
@@ -147,7 +166,8 @@ WITH answered AS (
 ), counted AS (
   INSERT INTO app.usage_counters (creator_id, day, metric, shard, value)
   SELECT $1, (now() AT TIME ZONE 'UTC')::date, u.metric, $16, u.value
-  FROM (VALUES ('messages_in', 1::bigint), ('messages_out', cardinality($7))) AS u (metric, value)
+  FROM (VALUES ('messages_in', 1::bigint), ('messages_out', cardinality($7)),
+               ('tokens_in', $17::bigint), ('tokens_out', $18::bigint)) AS u (metric, value)
   WHERE u.value > 0
   ON CONFLICT (creator_id, day, metric, shard)
     DO UPDATE SET value = usage_counters.value + excluded.value
@@ -181,7 +201,7 @@ WHERE creator_id = $1 AND id = $2 AND status = 'pending' AND starts > 0
 async def recall(connection: PgConnection, lease: Lease) -> Work | None:
     """Begin the next inbound message; None, and the lease released, when there is none."""
     await leases.fence(connection, lease)
-    row = await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id)
+    row = await connection.fetchrow(_NEXT, lease.creator_id, lease.conversation_id, MOST_OPEN)
     if row is None:
         await leases.release(connection, lease)
         return None
@@ -218,6 +238,10 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         offer=_offer(history),
         owner=row["owner"],
         handoff=_handoff(row["handoff"]),
+        quotas=read_quotas(row["quotas"]),
+        asked=await read_asked(connection, lease.creator_id, row["asked"]),
+        is_enrolled=row["is_enrolled"],
+        goals=tuple(row["goals"]),
     )
 
 
@@ -290,6 +314,8 @@ async def _write_replies(
         thought.prompt,
         [reply.model_dump(mode="json", exclude={"text"}) for reply in thought.replies],
         lease.conversation_id.int % USAGE_SHARDS,
+        thought.tokens_in,
+        thought.tokens_out,
     )
     return more
 

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from core import tickets
 from core.accounts import ChannelRecord
-from core.bots import Bot, InboundAttachment, Place, Records, Turn
+from core.bots import Bot, Goal, InboundAttachment, Place, Records, Turn
 from core.channels import ChannelAdapter, Introduces, Sender
 from core.contacts import locale_of, timezone_of
 from core.desk_room import ticket_of_thread
-from core.dialogue import forms, handoff, records, wishes
+from core.dialogue import forms, handoff, over_limit, records, wishes
 from core.dialogue.answering import Answering, Spoken
 from core.dialogue.choosing import is_numbered
 from core.dialogue.commands import Commands
@@ -23,6 +23,9 @@ from core.dialogue.memory import Thought, Work
 from core.dialogue.reply_stream import ReplyStream
 from core.leases import Lease
 from core.linking import Linking
+from core.programs import goals
+from core.programs.answering import Asking
+from core.usage import Meter
 from shared.database import DatabaseManager
 from shared.errors import ConfigurationError
 from shared.markdown import escape
@@ -55,14 +58,18 @@ class Router:
         channels: Mapping[str, ChannelAdapter],
         answering: Answering,
         linking: Linking,
+        asking: Asking,
         clock: Clock,
+        meter: Meter,
     ) -> None:
         self._database = database
         self._bots = bots
         self._channels = channels
         self._answering = answering
         self._commands = Commands(linking, wishes.COMMANDS)
+        self._asking = asking
         self._clock = clock
+        self._meter = meter
 
     async def think(
         self,
@@ -84,6 +91,7 @@ class Router:
             turn=self._turn(lease, work, record, introduction),
             session=copy.deepcopy(work.session),
             builtin=self._commands,
+            asking=self._asking,
             now=self._clock.now(),
             sender=record.name,
             is_numbered=work.offer is not None and is_numbered(work.offer, adapter.capabilities),
@@ -93,6 +101,8 @@ class Router:
         thread = await self._desk_thread(lease.creator_id, work, heard.turn.place)
         if thread is not None:
             thread.heard(heard.call)
+        elif await self._meter.is_over(lease.creator_id, work.quotas, "messages"):
+            await over_limit.hear(heard)
         else:
             await run(heard)
         thought = await self._conclude(lease, heard, record, stream)
@@ -106,6 +116,10 @@ class Router:
         async def read_topic(topic: str) -> Records:
             async with self._database.transaction(lease.creator_id) as connection:
                 return await records.read_topic(connection, lease.creator_id, record.bot, topic)
+
+        async def read_goals() -> list[Goal]:
+            async with self._database.transaction(lease.creator_id) as connection:
+                return await goals.read(connection, lease.creator_id, work.contact_id)
 
         told = introduction or Sender(address="")
         place = place_of(work)
@@ -123,6 +137,7 @@ class Router:
             ),
             memory=copy.deepcopy(work.memory),
             read_topic=read_topic,
+            read_goals=read_goals,
         )
 
     async def _conclude(
@@ -132,6 +147,9 @@ class Router:
         turn = heard.turn
         if turn.human_wanted:
             heard.effects.append(handoff.opens(heard.call, "asked", heard.now))
+        if turn.goals_set:
+            ids = heard.creator_id, heard.work.contact_id, heard.work.message_id
+            heard.effects.append(goals.keeps(*ids, turn.goals_set, heard.now))
         if turn.asked is not None:
             state = forms.begin(turn.asked)
             heard.keep_form(state)
@@ -152,6 +170,8 @@ class Router:
             rung=spoken.rung,
             model=spoken.model,
             prompt=spoken.prompt,
+            tokens_in=spoken.tokens_in,
+            tokens_out=spoken.tokens_out,
         )
 
     async def _desk_thread(self, creator_id: UUID, work: Work, place: Place) -> Thread | None:

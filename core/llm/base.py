@@ -114,6 +114,10 @@ class ChatUsage:
     answer_tokens: int = 0
     finish: str = ""
 
+    def add(self, other: "ChatUsage") -> None:
+        self.prompt_tokens += other.prompt_tokens
+        self.answer_tokens += other.answer_tokens
+
 
 class ChatModel(Protocol):
     @property

@@ -65,7 +65,10 @@ class Restart:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """The answer that counts. `is_known` is false when the model says it isn't in the passages."""
+    """The answer that counts. `is_known` is false when the model says it isn't in the passages.
+
+    The tokens are those of every model that was asked on the way to it.
+    """
 
     text: str
     rung: RungName
@@ -119,18 +122,19 @@ class AnswerChain:
 
         Close it (`aclosing`) when you stop early: that closes the model's request.
         """
-        ends_at = time.monotonic() + budget_seconds - RESERVE_SECONDS
+        ends_at, spent = time.monotonic() + budget_seconds - RESERVE_SECONDS, ChatUsage()
         rungs = await self._rungs_of(request) if request.passages else ()
         template = await self._template_of(request) if rungs else self._built_in
         for rung in rungs:
             if ends_at - time.monotonic() <= 0:
                 break
-            async with aclosing(self._ask(rung, request, template, ends_at)) as events:
+            async with aclosing(self._ask(rung, request, template, ends_at, spent)) as events:
                 async for event in events:
-                    yield event
                     if isinstance(event, Completion):
+                        yield _costing(event, spent)
                         return
-        yield await self._without_model(request)
+                    yield event
+        yield _costing(await self._without_model(request), spent)
 
     async def complete(
         self,
@@ -184,7 +188,12 @@ class AnswerChain:
             return fit(request, self._first, num_ctx=num_ctx)
 
     async def _ask(
-        self, rung: ChatRung, request: AnswerRequest, template: Template, ends_at: float
+        self,
+        rung: ChatRung,
+        request: AnswerRequest,
+        template: Template,
+        ends_at: float,
+        spent: ChatUsage,
     ) -> AsyncGenerator[AnswerEvent, None]:
         """One rung: its deltas, then its Completion; or a Restart if it had begun and failed."""
         usage, reader = ChatUsage(), Reader()
@@ -203,11 +212,13 @@ class AnswerChain:
             # A skipped rung was warned about when it failed.
             level = logging.INFO if isinstance(error, BreakerOpen) else logging.WARNING
             log.log(level, "answer.rung_failed", model=rung.identity, code=error.code)
+            spent.add(usage)
             if reader.answer:
                 yield Restart(reason=error.code)
             return
+        spent.add(usage)
         completion = await asyncio.to_thread(
-            _completion, rung.identity, prompt, reader.draft(), request, usage
+            _completion, rung.identity, prompt, reader.draft(), request, usage.finish
         )
         if completion is None:
             log.info("answer.unsupported", model=rung.identity, finish=usage.finish)
@@ -238,13 +249,17 @@ class AnswerChain:
         )
 
 
+def _costing(completion: Completion, spent: ChatUsage) -> Completion:
+    return replace(completion, prompt_tokens=spent.prompt_tokens, answer_tokens=spent.answer_tokens)
+
+
 def _counts(error: Exception) -> bool:
     """Whether an error says something about the host's health."""
     return isinstance(error, ModelError) and not isinstance(error, _NOT_THE_HOSTS_FAULT)
 
 
 def _completion(
-    model: str, prompt: ChatPrompt, draft: Draft, request: AnswerRequest, usage: ChatUsage
+    model: str, prompt: ChatPrompt, draft: Draft, request: AnswerRequest, finish: str
 ) -> Completion | None:
     """What the model wrote, checked; None when nothing supports it."""
     told = Completion(
@@ -253,12 +268,10 @@ def _completion(
         model=model,
         prompt=prompt.template,
         is_known=False,
-        prompt_tokens=usage.prompt_tokens,
-        answer_tokens=usage.answer_tokens,
     )
     if _is_refusal(draft.answer):
         return told
-    if usage.finish == "length" and draft.is_open:
+    if finish == "length" and draft.is_open:
         draft = replace(draft, answer=_without_cut_end(draft.answer))
     draft = replace(draft, answer=unfenced(draft.answer))
     checked = check(draft, request.passages[: prompt.passages])

@@ -8,11 +8,13 @@ from uuid import UUID
 from core.rag.fetch import Fetcher
 from core.rag.read import Content, take_file, take_text
 from core.rag.reading.result import HTML
+from core.usage import has_room
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import InvalidInput, KnowledgeQuota
 from shared.models import knowledge, sources
 from shared.models.knowledge import DocumentRecord, DocumentStatus, NewDocument, SourceKind
 from shared.models.sources import Source
+from shared.utils.clock import utc_now
 from shared.utils.ids import new_id
 from shared.utils.text import clean_text
 
@@ -117,6 +119,7 @@ class Intake:
 
     async def check(self, db: PgConnection, creator_id: UUID, new: NewDocument) -> None:
         """Raises KnowledgeQuota when there is no room for a document."""
+        await _check_storage(db, creator_id, new.size_bytes)
         if not (self._quota.documents or self._quota.size_bytes):
             return
         used = await knowledge.lock_usage(db, creator_id)
@@ -129,6 +132,7 @@ class Intake:
         self, db: PgConnection, creator_id: UUID, document: DocumentRecord, size_bytes: int
     ) -> None:
         """The same for what was fetched: its size is known only now."""
+        await _check_storage(db, creator_id, size_bytes)
         if self._quota.size_bytes:
             used = await knowledge.lock_usage(db, creator_id)
             self._check_bytes(used.size_bytes - document.size_bytes, size_bytes)
@@ -136,6 +140,12 @@ class Intake:
     def _check_bytes(self, used: int, wanted: int) -> None:
         if self._quota.size_bytes and used + wanted > self._quota.size_bytes:
             raise _full(f"there is no room for {wanted} bytes more")
+
+
+async def _check_storage(db: PgConnection, creator_id: UUID, wanted: int) -> None:
+    """The creator's own limit, which counts what is said as well."""
+    if not await has_room(db, creator_id, wanted, utc_now()):
+        raise _full("the storage that was agreed on is full")
 
 
 def _full(message: str) -> KnowledgeQuota:
