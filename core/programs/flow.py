@@ -151,7 +151,7 @@ def replanned(
             way.cancel(key)
     for step in program.steps:
         if step.kind != "branch" and (step.when.anchor != "previous" or step.key in waiting):
-            way.replan(step, handled.get(step.key))
+            way.replan(step, handled.get(step.key), waiting)
     way.resume(waiting, handled)
     return way.moves()
 
@@ -409,17 +409,26 @@ class _Way:
 
     # After an edit
 
-    def replan(self, step: Step, handled: str | None) -> None:
+    def replan(self, step: Step, handled: str | None, waiting: Mapping[str, str]) -> None:
         """Plan the slot that the step has now; None and one that is over: none."""
         anchor = self.anchor_of(step)
         after = moment_of(handled, self.state.zone) if handled else None
-        slot = self.slot_from(step, anchor, after) if anchor else None
+        slot = self.slot_again(step, anchor, after) if anchor else None
         if slot is not None and slot.due_at < self.now and step.when.anchor == "previous":
             slot = slot_at(self.now, self.state.zone)
         if slot is not None:
             self.plan(step, slot)
-        elif step.key in self.armed:
+        elif step.key in waiting:
             self.cancel(step.key)
+
+    def slot_again(self, step: Step, anchor: datetime, after: datetime | None) -> Slot | None:
+        """Of a step in a chain also a slot that is over: the rest of the chain waits for it."""
+        if step.when.anchor != "previous" or step.when.rrule is not None:
+            return self.slot_from(step, anchor, after)
+        slot = next_due(step.when, anchor=anchor, zone=self.state.zone)
+        if slot is None or step.kind != "wait" or step.timeout is None:
+            return slot
+        return slot_at(add_span(slot.due_at, step.timeout, self.state.zone), self.state.zone)
 
     def resume(self, waiting: Mapping[str, str], handled: Mapping[str, str]) -> None:
         """Let the chain go on where an edit or a pause interrupted it."""
