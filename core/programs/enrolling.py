@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from core.audit import note
-from core.programs import flow, planning, store
+from core.programs import flow, planning, replan, store
 from core.programs.planning import ENDED, ENROLMENT_ENDED, ENROLMENT_PAUSED
 from core.programs.store import LiveProgram
 from shared.database import PgConnection
@@ -112,4 +112,22 @@ async def leave(
     await enrolments.change(db, creator_id, [Change(id=row.id, status=status, reason=reason)], now)
     why = ENROLMENT_ENDED if status in ENDED else ENROLMENT_PAUSED
     await sends.cancel_enrolments(db, creator_id, [(row.id, why)], now)
+    return True
+
+
+async def resume(db: PgConnection, creator_id: UUID, enrolment_id: UUID, *, now: datetime) -> bool:
+    """Go on with a paused enrolment, from the slots that come next. Raises NotFound.
+
+    False when it isn't paused.
+    """
+    row = await enrolments.find(db, creator_id, enrolment_id)
+    if row is None:
+        raise NotFound("no enrolment with this id")
+    await replan.keep_schedulers_off(db, creator_id)
+    found = await planning.enrolled(db, creator_id, [enrolment_id], now, for_update=True)
+    if enrolment_id not in found or found[enrolment_id].row.status != "paused":
+        return False
+    await sends.revive_paused(db, creator_id, enrolment_id, ENROLMENT_PAUSED)
+    await enrolments.change(db, creator_id, [Change(id=enrolment_id, status="active")], now)
+    await replan.replan_enrolments(db, creator_id, [enrolment_id], now)
     return True

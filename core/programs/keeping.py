@@ -8,6 +8,7 @@ from core.audit import note as note_audit
 from core.programs import store
 from core.programs.definition import Program
 from core.programs.reading import check_program
+from core.programs.replan import keep_schedulers_off
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.models import programs as rows
@@ -177,8 +178,13 @@ class Programs:
         return store.compare(before, after, names=(f"version {first}", f"version {last}"))
 
 
-async def alone_with(db: PgConnection, creator_id: UUID, program_id: UUID) -> ProgramRow:
-    """The program, locked. Raises NotFound; ProgramBusy when another edit is under way."""
+async def alone_with(
+    db: PgConnection, creator_id: UUID, program_id: UUID, *, with_sends: bool = False
+) -> ProgramRow:
+    """The program, locked. Raises NotFound; ProgramBusy when another edit is under way.
+
+    `with_sends`: no scheduler works for this creator until the transaction ends.
+    """
     is_alone = await db.fetchval(
         "SELECT pg_try_advisory_xact_lock(hashtextextended('program ' || $1::text, 0))",
         str(program_id),
@@ -187,6 +193,9 @@ async def alone_with(db: PgConnection, creator_id: UUID, program_id: UUID) -> Pr
         if await rows.find(db, creator_id, program_id) is None:
             raise NotFound("no program with this id")
         raise ProgramBusy
+    if with_sends:
+        # Before the row: a scheduler that works now goes on to hold programs.
+        await keep_schedulers_off(db, creator_id)
     row = await rows.lock(db, creator_id, program_id)
     if row is None:
         raise NotFound("no program with this id")

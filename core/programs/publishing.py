@@ -65,8 +65,7 @@ class Publishing:
         """
         before = await self._prepare(creator_id, program_id, version, now)
         async with self._database.transaction(creator_id) as db:
-            await replan.keep_schedulers_off(db, creator_id)
-            row = await alone_with(db, creator_id, program_id)
+            row = await alone_with(db, creator_id, program_id, with_sends=True)
             check(row)
             return await publish_version(
                 db, creator_id, row, version or row.version, actor=actor, now=now, before=before
@@ -83,9 +82,16 @@ class Publishing:
             counts = await enrolments.counts(db, creator_id, program_id)
             if counts.get("active", 0) <= replan.THREAD_ABOVE:
                 return {}
-            program = await _as_live(db, creator_id, row, version or row.version)
+            program = await self.as_live(db, creator_id, row, version or row.version)
             found = await replan.read_active(db, creator_id, program, now)
         return replan.prepared(found, await replan.decide_many(found, now))
+
+    async def as_live(
+        self, db: PgConnection, creator_id: UUID, row: ProgramRow, version: int
+    ) -> LiveProgram:
+        """The program as if this version were live."""
+        definition = await store.load(db, creator_id, row.id, version)
+        return LiveProgram(row=replace(row, live_version=version), definition=definition)
 
     async def pause(
         self, creator_id: UUID, program_id: UUID, *, actor: str, check: Check = unchecked
@@ -117,8 +123,7 @@ class Publishing:
     ) -> ProgramRow:
         """Go on: what was put off is looked at again, and sent or not by its late policy."""
         async with self._database.transaction(creator_id) as db:
-            await replan.keep_schedulers_off(db, creator_id)
-            row = await alone_with(db, creator_id, program_id)
+            row = await alone_with(db, creator_id, program_id, with_sends=True)
             check(row)
             if row.status != "paused":
                 raise ProgramStatus(f"the program is {row.status}, not paused")
@@ -145,8 +150,7 @@ class Publishing:
     ) -> PutAway:
         """Put a program away: what waits is cancelled, enrolments end. Publish it to go on."""
         async with self._database.transaction(creator_id) as db:
-            await replan.keep_schedulers_off(db, creator_id)
-            row = await alone_with(db, creator_id, program_id)
+            row = await alone_with(db, creator_id, program_id, with_sends=True)
             check(row)
             away = await _put_away(db, creator_id, row, ARCHIVED, actor=actor, now=now)
             await rows.set_status(db, creator_id, program_id, "archived")
@@ -166,8 +170,7 @@ class Publishing:
         Raises ProgramInCode: a declared one would come back.
         """
         async with self._database.transaction(creator_id) as db:
-            await replan.keep_schedulers_off(db, creator_id)
-            row = await alone_with(db, creator_id, program_id)
+            row = await alone_with(db, creator_id, program_id, with_sends=True)
             check(row)
             if row.origin == "code":
                 raise ProgramInCode("This program is declared in a bot's code; archive it.")
@@ -205,13 +208,6 @@ async def publish_version(
         **asdict(counts),
     )
     return Published(row=changed, counts=counts)
-
-
-async def _as_live(
-    db: PgConnection, creator_id: UUID, row: ProgramRow, version: int
-) -> LiveProgram:
-    definition = await store.load(db, creator_id, row.id, version)
-    return LiveProgram(row=replace(row, live_version=version), definition=definition)
 
 
 async def _put_away(
