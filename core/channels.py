@@ -286,6 +286,14 @@ class DescribesApp(Protocol):
 
 
 @runtime_checkable
+class Reaches(Protocol):
+    """Can begin a conversation with somebody whose address is known, before they have written."""
+
+    def place_of(self, address: str) -> tuple[str, Address]:
+        """The conversation's key and where messages to them go, as their own message would say."""
+
+
+@runtime_checkable
 class Introduces(Protocol):
     """Can ask the platform about a person: name, locale, time zone."""
 
@@ -319,6 +327,7 @@ __all__ = [
     "OutboundPart",
     "Parsed",
     "Rate",
+    "Reaches",
     "ReactionEvent",
     "ReceiptEvent",
     "Reconciles",

@@ -24,6 +24,7 @@ from shared.queue_settings import QUEUE
 JobKind = Literal["turn", "deliver", "ingest", "migrate"]
 # A waiting person comes before a document.
 PRIORITY: dict[JobKind, int] = {"turn": 10, "deliver": 10, "ingest": 0, "migrate": -10}
+PROACTIVE = 5  # what we begin by ourselves comes after every answer
 
 
 def queries(driver: Driver) -> Queries:
@@ -84,12 +85,16 @@ async def enqueue(
 
 
 async def enqueue_many(
-    connection: PgConnection, kind: JobKind, subjects: list[tuple[UUID, UUID]]
+    connection: PgConnection,
+    kind: JobKind,
+    subjects: list[tuple[UUID, UUID]],
+    *,
+    priority: int | None = None,
 ) -> None:
-    """Queue a job for each (creator_id, subject_id)."""
+    """Queue a job for each (creator_id, subject_id); those of a higher priority go first."""
     if subjects:
         await queries(AsyncpgDriver(connection)).enqueue(  # type: ignore[arg-type, unused-ignore]
             [kind] * len(subjects),
             [payload(creator_id, subject_id) for creator_id, subject_id in subjects],
-            priority=[PRIORITY[kind]] * len(subjects),
+            priority=[PRIORITY[kind] if priority is None else priority] * len(subjects),
         )

@@ -1,6 +1,7 @@
 """One worker process: PgQueuer's entry points, the sweeper, listeners, and a graceful stop."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -48,7 +49,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, within the grace period."""
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._sweep()), group.create_task(self._listen())]
+            helpers = [group.create_task(h()) for h in (self._sweep, self._schedule, self._listen)]
             await self._work()
             for helper in helpers:
                 helper.cancel()
@@ -163,6 +164,15 @@ class Worker:
                     await sweep_migrations(self._runtime.database)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def _schedule(self) -> None:
+        """Send what is due. While there is more, half of the time is left to those who wait."""
+        pause = self._settings.tick_seconds
+        while True:
+            began, count = time.monotonic(), 0
+            with _survived("tick.failed"):
+                count = await self._runtime.scheduler.tick()
+            await asyncio.sleep(min(pause, time.monotonic() - began) if count else pause)
 
     async def _listen(self) -> None:
         """Keep one listener for each channel that is polled instead of called."""

@@ -76,6 +76,7 @@ class WorkerSettings(BaseModel):
     concurrency: int = Field(20, ge=2, le=200, description="jobs at once per worker")
     lease_seconds: float = Field(10.0, gt=0, description="how long a crashed turn blocks its talk")
     sweep_seconds: float = Field(1.0, gt=0, description="how often the sweeper looks")
+    tick_seconds: float = Field(0.5, gt=0, description="how often it looks for sends that are due")
     forgotten_seconds: float = Field(
         20.0, gt=0, description="a hinted conversation is hinted again"
     )

@@ -84,6 +84,10 @@ class SmsChannel:
         address = event.address
         return f"{address.chat}/{address.space}" if address.space else address.chat
 
+    def place_of(self, address: str) -> tuple[str, Address]:
+        """A number can be texted before it has written."""
+        return address, Address(chat=address, person=address)
+
     # --- outbound
 
     async def send(self, to: Address, part: OutboundPart, account: Account) -> SendResult:

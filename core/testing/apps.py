@@ -71,6 +71,7 @@ def quick(settings: Settings, **changes: Any) -> Settings:
     worker = WorkerSettings(
         lease_seconds=2.0,
         sweep_seconds=0.2,
+        tick_seconds=0.1,
         forgotten_seconds=3.0,
         retry_seconds=0.1,
         drain_seconds=5.0,

@@ -1,0 +1,392 @@
+"""Read what a batch of sends is judged by: a constant number of statements, however many they are.
+
+Rows that somebody else holds (an edit of the program, a turn of the contact) are not waited for:
+their sends are left out and looked at again at the next tick.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from core.channels import Address, Capabilities, ChannelAdapter, Rate, Reaches
+from core.consent import address_hash, refusal, scope_of, standing
+from core.pace import rates_of
+from core.policies import Policy, load_policy
+from core.programs import caps, flow, planning
+from core.programs.claims import Send
+from core.programs.definition import Content, QuietHours, Step
+from core.programs.gates import IMPOSED, Facts, Halt, Place
+from core.programs.planning import Enrolled
+from core.programs.speaking import MISSED_YOU
+from core.usage import sends_left
+from shared.database import PgConnection, Record
+from shared.utils.zones import is_zone
+
+# Programs before enrolments, as an edit takes them; whatever an edit or a turn holds is left.
+_HOLD = """
+WITH held AS MATERIALIZED (
+  SELECT p.id FROM app.coaching_programs p
+  WHERE p.creator_id = $1 AND p.id IN (
+    SELECT program_id FROM app.enrolments WHERE creator_id = $1 AND id = ANY ($2))
+  FOR KEY SHARE SKIP LOCKED
+)
+SELECT e.id FROM app.enrolments e
+WHERE e.creator_id = $1 AND e.id = ANY ($2) AND e.program_id IN (SELECT id FROM held)
+FOR UPDATE SKIP LOCKED
+"""
+_PEOPLE = """
+SELECT c.id, c.name, c.locale, c.language, c.timezone, c.quiet_hours, c.preferred_channel_id,
+  c.attributes,
+  (SELECT max(i.last_inbound_at) FROM app.contact_identities i
+   WHERE i.creator_id = $1 AND i.contact_id = c.id) AS last_inbound_at
+FROM app.contacts c WHERE c.creator_id = $1 AND c.id = ANY ($2)
+"""
+# Every identity with the newest conversation that is theirs alone. Posts have keys of their own.
+_PLACES = """
+SELECT i.contact_id, i.channel_id, i.address, i.reachable, i.opted_out_at IS NOT NULL AS is_out,
+  v.id AS conversation_id, v.address AS place, v.status AS owner, v.last_message_at
+FROM app.contact_identities i
+LEFT JOIN LATERAL (
+  SELECT v.id, v.address, v.status, v.last_message_at FROM app.ai_conversations v
+  WHERE v.creator_id = $1 AND v.contact_id = i.contact_id AND v.channel_id = i.channel_id
+    AND v.address ->> 'person' = i.address AND v.key NOT LIKE 'post:%'
+    AND (v.address ->> 'chat' = i.address OR (v.address ->> 'direct')::boolean)
+  ORDER BY v.last_message_at DESC LIMIT 1) v ON true
+WHERE i.creator_id = $1 AND i.contact_id = ANY ($2)
+ORDER BY v.last_message_at DESC NULLS LAST, i.id
+"""
+_CHANNELS = "SELECT id, type, bot, status, settings FROM app.channels WHERE creator_id = $1"
+_CREATOR = """
+SELECT status <> 'active' AS is_suspended, timezone, locale FROM app.creators WHERE creator_id = $1
+"""
+_BROADCASTS = """
+SELECT id, state, content, channel_id FROM app.broadcasts
+WHERE creator_id = $1 AND id = ANY ($2)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A creator's channel as far as a send asks for it."""
+
+    id: UUID
+    type: str
+    bot: str
+    is_active: bool
+    rate: Rate | None
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a send is of: the step of an enrolment, a broadcast, a silence."""
+
+    content: Mapping[str, Content] = field(default_factory=dict)
+    step: Step | None = None
+    enrolled: Enrolled | None = None
+    bot: str = ""
+    channel_id: UUID | None = None
+    quiet: QuietHours | None = None
+    timezone: str | None = None
+    halt: Halt | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A send with everything it is judged, said and written by."""
+
+    send: Send
+    facts: Facts
+    person: Record
+    source: Source
+    locales: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creator:
+    """What is the same for all sends of a batch."""
+
+    id: UUID
+    row: Record
+    policy: Policy
+    channels: Mapping[UUID, Channel]
+    adapters: Mapping[str, ChannelAdapter]
+    sends_left: int | None = None  # this month; None: no limit
+
+
+async def read_creator(
+    connection: PgConnection,
+    creator_id: UUID,
+    adapters: Mapping[str, ChannelAdapter],
+    now: datetime,
+) -> Creator:
+    row = await connection.fetchrow(_CREATOR, creator_id)
+    assert row is not None  # noqa: S101 - its rows are bound to it
+    channels = await connection.fetch(_CHANNELS, creator_id)
+    return Creator(
+        id=creator_id,
+        row=row,
+        policy=await load_policy(connection, creator_id),
+        channels={
+            c["id"]: _channel(c, adapters[c["type"]]) for c in channels if c["type"] in adapters
+        },
+        adapters=adapters,
+        sends_left=await sends_left(connection, creator_id, now),
+    )
+
+
+def _channel(row: Record, adapter: ChannelAdapter) -> Channel:
+    return Channel(
+        id=row["id"],
+        type=row["type"],
+        bot=row["bot"],
+        is_active=row["status"] == "active",
+        rate=rates_of(row["settings"], adapter.capabilities)["account"],
+        capabilities=adapter.capabilities,
+    )
+
+
+async def read(
+    connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
+) -> list[Subject]:
+    """The sends with all they are judged by, without those that somebody else is at."""
+    sources = await _sources(connection, creator, sends, now)
+    sends = [send for send in sends if send.id in sources]
+    contact_ids = [send.contact_id for send in sends]
+    people = {row["id"]: row for row in await connection.fetch(_PEOPLE, creator.id, contact_ids)}
+    sends = [send for send in sends if send.contact_id in people]
+    places = await _places(connection, creator, sends)
+    zones = {
+        send.contact_id: _zone(people[send.contact_id], sources[send.id], creator) for send in sends
+    }
+    counted = await caps.count(connection, creator.id, list(sends), zones, creator.policy.caps, now)
+    return [
+        _subject(
+            send,
+            people[send.contact_id],
+            sources[send.id],
+            creator,
+            places.get(send.contact_id, ()),
+            counted.get(send.contact_id, caps.Counted()),
+            now,
+        )
+        for send in sends
+    ]
+
+
+# --- what a send is of
+
+
+async def _sources(
+    connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
+) -> dict[UUID, Source]:
+    """By send; those whose rows are held elsewhere are absent."""
+    by_kind: dict[str, list[Send]] = {}
+    for send in sends:
+        by_kind.setdefault(send.source_kind, []).append(send)
+    found = {send.id: Source(content=MISSED_YOU) for send in by_kind.get("silence", ())}
+    found |= await _of_steps(connection, creator, by_kind.get("step", []), now)
+    return found | await _of_broadcasts(connection, creator, by_kind.get("broadcast", []))
+
+
+async def _of_steps(
+    connection: PgConnection, creator: Creator, sends: list[Send], now: datetime
+) -> dict[UUID, Source]:
+    if not sends:
+        return {}
+    wanted = sorted({send.source_id for send in sends})
+    held = [row["id"] for row in await connection.fetch(_HOLD, creator.id, wanted)]
+    enrolled = await planning.enrolled(connection, creator.id, held, now)
+    gone = Source(halt=Halt(reason="step_gone", is_final=True))
+    return {
+        send.id: _of_step(send, enrolled[send.source_id]) if send.source_id in enrolled else gone
+        for send in sends
+        if send.source_id in enrolled or send.source_id in held
+    }
+
+
+def _of_step(send: Send, enrolled: Enrolled) -> Source:
+    program = enrolled.program.definition
+    step = planning.step_of(program, send.step_key)
+    return Source(
+        content=step.content if step else {},
+        step=step,
+        enrolled=enrolled,
+        bot=program.bot,
+        quiet=program.quiet_hours,
+        timezone=program.timezone,
+        halt=_halt_of(enrolled, step),
+    )
+
+
+def _halt_of(enrolled: Enrolled, step: Step | None) -> Halt | None:
+    status, program = enrolled.row.status, enrolled.program.row.status
+    if status in planning.ENDED or program == "archived":
+        return Halt(reason="enrolment_ended", is_final=True)
+    if step is None:
+        return Halt(reason="step_gone", is_final=True)
+    is_paused = status == "paused" or program != "live"
+    return Halt(reason="program_paused", is_final=False) if is_paused else None
+
+
+async def _of_broadcasts(
+    connection: PgConnection, creator: Creator, sends: list[Send]
+) -> dict[UUID, Source]:
+    if not sends:
+        return {}
+    wanted = list({send.source_id for send in sends})
+    rows = {row["id"]: row for row in await connection.fetch(_BROADCASTS, creator.id, wanted)}
+    by_id = {id_: _of_broadcast(row) for id_, row in rows.items()}
+    gone = Source(halt=Halt(reason="broadcast_cancelled", is_final=True))
+    return {send.id: by_id.get(send.source_id, gone) for send in sends}
+
+
+def _of_broadcast(row: Record) -> Source:
+    halts = {
+        "cancelled": Halt(reason="broadcast_cancelled", is_final=True),
+        "paused": Halt(reason="broadcast_paused", is_final=False),
+    }
+    content = {tag: Content.model_validate(one) for tag, one in row["content"].items()}
+    return Source(content=content, channel_id=row["channel_id"], halt=halts.get(row["state"]))
+
+
+# --- where a contact can be reached
+
+
+async def _places(
+    connection: PgConnection, creator: Creator, sends: Sequence[Send]
+) -> dict[UUID, tuple[Place, ...]]:
+    """By contact, the newest conversation first, with what was agreed to for their send."""
+    purposes = {send.contact_id: send.purpose for send in sends}
+    rows = await connection.fetch(_PLACES, creator.id, list(purposes))
+    rows = [row for row in rows if row["channel_id"] in creator.channels]
+    asked = {id(row): _asked(creator, row, purposes[row["contact_id"]]) for row in rows}
+    stands = await standing(connection, creator.id, list(asked.values()))
+    found: dict[UUID, tuple[Place, ...]] = {}
+    for row in rows:
+        key = asked[id(row)]
+        refused = refusal(
+            stands[key],
+            type_=creator.channels[row["channel_id"]].type,
+            purpose=key[2],
+            policy=creator.policy,
+        )
+        place = _place(creator, row, "opted_out" if row["is_out"] else refused)
+        found[row["contact_id"]] = (*found.get(row["contact_id"], ()), place)
+    return found
+
+
+def _asked(creator: Creator, row: Record, purpose: str) -> tuple[str, bytes, str]:
+    channel = creator.channels[row["channel_id"]]
+    scope = scope_of(channel.type, channel.bot)
+    return scope, address_hash(creator.id, scope, row["address"]), purpose
+
+
+def _place(creator: Creator, row: Record, refused: Any) -> Place:
+    channel = creator.channels[row["channel_id"]]
+    key, to = "", row["place"] and Address.model_validate(row["place"])
+    adapter = creator.adapters[channel.type]
+    if to is None and isinstance(adapter, Reaches):
+        key, to = adapter.place_of(row["address"])
+    return Place(
+        channel_id=channel.id,
+        type=channel.type,
+        bot=channel.bot,
+        address=row["address"],
+        is_active=channel.is_active,
+        reachable=row["reachable"],
+        refusal=refused,
+        owner=row["owner"] or "bot",
+        conversation_id=row["conversation_id"],
+        to=to,
+        key=key,
+    )
+
+
+def _allowed(
+    places: Sequence[Place], send: Send, source: Source, preferred: UUID | None
+) -> tuple[Place, ...]:
+    """Those on channels that the send may use; the one the person prefers comes first."""
+    only = source.channel_id or send.channel_id
+    allowed = [
+        place
+        for place in places
+        if (only is None or place.channel_id == only) and source.bot in ("", place.bot)
+    ]
+    return tuple(sorted(allowed, key=lambda place: place.channel_id != preferred))
+
+
+# --- all of it together
+
+
+def _zone(person: Record, source: Source, creator: Creator) -> ZoneInfo:
+    for name in (person["timezone"], source.timezone, creator.row["timezone"]):
+        if name and is_zone(name):
+            return ZoneInfo(name)
+    return ZoneInfo("UTC")
+
+
+def _subject(
+    send: Send,
+    person: Record,
+    source: Source,
+    creator: Creator,
+    places: Sequence[Place],
+    counted: caps.Counted,
+    now: datetime,
+) -> Subject:
+    zone = _zone(person, source, creator)
+    facts = Facts(
+        zone=zone,
+        places=_allowed(places, send, source, person["preferred_channel_id"]),
+        quiet=_quiet(person, source, creator),
+        halt=source.halt,
+        is_suspended=creator.row["is_suspended"],
+        is_silent=is_silent(source.step),
+        is_late=_is_late(send, source, now),
+        has_replied=_has_replied(send, source, person),
+        has_content=has_content(source),
+        free_at=caps.free_at(
+            creator.policy.caps.of(send.send_class), counted, send.planned_at, now, zone
+        ),
+    )
+    locales = (person["locale"], person["language"], creator.row["locale"])
+    return Subject(send=send, facts=facts, person=person, source=source, locales=locales)
+
+
+def _quiet(person: Record, source: Source, creator: Creator) -> QuietHours | None:
+    if person["quiet_hours"]:
+        return QuietHours.model_validate(person["quiet_hours"])
+    return source.quiet or creator.policy.quiet_hours
+
+
+def is_silent(step: Step | None) -> bool:
+    return step is not None and step.kind in ("wait", "branch", "handoff") and not step.content
+
+
+def must_think(source: Source) -> bool:
+    """Whether a turn has to find the words."""
+    step = source.step
+    return step is not None and (step.template is not None or step.show is not None)
+
+
+def has_content(source: Source) -> bool:
+    return bool(source.content) or must_think(source)
+
+
+def _is_late(send: Send, source: Source, now: datetime) -> bool:
+    """Whether it was missed, by us or because others held it up, and isn't made up for."""
+    is_ours = send.defer_reason is not None and send.defer_reason not in IMPOSED
+    if is_ours or source.enrolled is None or source.step is None:
+        return False
+    definition, state = source.enrolled.program.definition, source.enrolled.state
+    return flow.lateness(definition, state, send.step_key, send.occurrence, now) == "skip"
+
+
+def _has_replied(send: Send, source: Source, person: Record) -> bool:
+    """Whether the person wrote after this nudge was decided on."""
+    heard = person["last_inbound_at"]
+    return heard is not None and send.created_at < heard

@@ -1,0 +1,291 @@
+"""Send what is due: find creators with something due, judge their next sends, write them at once.
+
+One batch of one creator is one transaction, with no remote call inside; creators take turns, so
+that a hundred thousand sends of one delay nobody else's. Any number of schedulers may run.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from core.channels import ChannelAdapter
+from core.jobs import PROACTIVE, enqueue_many
+from core.live import CHANGED, LiveBus
+from core.programs import claims, facts, flow, gates, planning, releasing, speaking
+from core.programs.facts import Creator, Subject
+from core.programs.gates import Place, Verdict
+from core.programs.pacing import Paces
+from core.programs.releasing import Said, Settled
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import Unavailable
+from shared.failpoints import failpoint
+from shared.messages import Message
+from shared.utils.clock import Clock, utc_now
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+SMALL_BATCH = 50
+PARALLEL = 4  # creators at once; each holds a connection for as long as its batch takes
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """What a batch of one creator comes to, before it is written."""
+
+    judged: list[tuple[Subject, Verdict]] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    asked: list[Said] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+
+    @property
+    def pushed(self) -> list[UUID]:
+        return [one.conversation_id for one in self.said if one.push]
+
+    @property
+    def pulled(self) -> list[UUID]:
+        return [one.conversation_id for one in self.said if not one.push]
+
+
+class Scheduler:
+    """Settles what is due, for all creators."""
+
+    def __init__(
+        self,
+        *,
+        database: DatabaseManager,
+        clock: Clock,
+        channels: Mapping[str, ChannelAdapter],
+        live: LiveBus,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._channels = channels
+        self._live = live
+
+    async def tick(self) -> int:
+        """One batch of each creator with something due; how many sends were settled or put off."""
+        now = self._clock.now()
+        async with self._database.dispatch() as connection:
+            creators = await claims.due_creators(connection, now)
+        # The more creators wait, the smaller are the batches: each soon has its turn again.
+        limit = max(SMALL_BATCH, BATCH // max(1, len(creators)))
+        places = asyncio.Semaphore(PARALLEL)
+
+        async def work(creator_id: UUID) -> int:
+            async with places:
+                return await self._survived(creator_id, limit)
+
+        return sum(await asyncio.gather(*map(work, creators)))
+
+    async def _survived(self, creator_id: UUID, limit: int) -> int:
+        """One creator's trouble must not keep the others from their turn."""
+        try:
+            return await self.advance(creator_id, limit)
+        except Unavailable:
+            return 0
+        except Exception as error:
+            log.error(
+                "scheduler.failed",
+                creator_id=str(creator_id),
+                error=type(error).__name__,
+                exc_info=error,
+            )
+            return 0
+
+    async def advance(self, creator_id: UUID, limit: int = BATCH) -> int:
+        """One batch of one creator, unless another scheduler is at it; how many it came to."""
+        now = self._clock.now()
+        async with self._database.transaction(creator_id) as connection:
+            if not await claims.is_alone(connection, creator_id):
+                return 0
+            sends = await claims.claim(connection, creator_id, now, limit)
+            if not sends:
+                return 0
+            await failpoint("mid-tick")
+            batch = await self._batch(connection, creator_id, sends, now)
+            await _write(connection, creator_id, batch, now)
+            await failpoint("before-tick-commit")
+        await failpoint("after-tick-commit")
+        for conversation_id in batch.pulled:
+            await self._live.publish(creator_id, conversation_id, CHANGED)
+        return len(batch.settled)
+
+    async def _batch(
+        self,
+        connection: PgConnection,
+        creator_id: UUID,
+        sends: Sequence[claims.Send],
+        now: datetime,
+    ) -> Batch:
+        creator = await facts.read_creator(connection, creator_id, self._channels, now)
+        subjects = await facts.read(connection, creator, sends, now)
+        paces = await Paces.read(connection, creator_id, now)
+        judged = [(one, gates.judge(one.send, one.facts, now)) for one in subjects]
+        judged = _within_limits(judged, creator, paces, now)
+        places = await _conversations(connection, creator_id, judged)
+        batch = Batch()
+        for subject, verdict in judged:
+            _add(batch, creator, subject, verdict, places, now)
+        await paces.write(connection, creator_id)
+        return batch
+
+
+def _within_limits(
+    judged: Sequence[tuple[Subject, Verdict]], creator: Creator, paces: Paces, now: datetime
+) -> list[tuple[Subject, Verdict]]:
+    """Put off what the channels take no more of at present, or the creator's month."""
+    limited = []
+    left = creator.sends_left
+    for subject, verdict in judged:
+        place = verdict.place
+        if verdict.kind == "send" and place is not None:
+            if left is not None and left <= 0:
+                verdict = Verdict(kind="defer", reason="quota", until=now + gates.LOOK_AGAIN)
+            else:
+                verdict = _paced(verdict, place, creator, paces)
+                left = left if left is None else left - (verdict.kind == "send")
+        limited.append((subject, verdict))
+    return limited
+
+
+def _paced(verdict: Verdict, place: Place, creator: Creator, paces: Paces) -> Verdict:
+    pace = paces.of(place.channel_id, creator.channels[place.channel_id].rate)
+    return verdict if pace.admit() else Verdict(kind="defer", reason="pace", until=pace.park())
+
+
+async def _conversations(
+    connection: PgConnection, creator_id: UUID, judged: Sequence[tuple[Subject, Verdict]]
+) -> dict[UUID, UUID]:
+    """By contact, the conversation that its send goes to and that we hold."""
+    going = [(s.send.contact_id, v.place) for s, v in judged if v.kind == "send" and v.place]
+    found = {contact: p.conversation_id for contact, p in going if p.conversation_id}
+    held = await releasing.hold_conversations(connection, creator_id, found.values())
+    theirs = {contact: id_ for contact, id_ in found.items() if id_ in held}
+    new: list[tuple[UUID, Place]] = [(c, p) for c, p in going if p.conversation_id is None]
+    return theirs | await releasing.open_conversations(connection, creator_id, new)
+
+
+def _add(
+    batch: Batch,
+    creator: Creator,
+    subject: Subject,
+    verdict: Verdict,
+    conversations: Mapping[UUID, UUID],
+    now: datetime,
+) -> None:
+    """Add what a verdict comes to; nothing where its conversation is held by somebody else."""
+    send = subject.send
+    if verdict.kind == "defer":
+        deferred = Settled(
+            send_id=send.id, state="waiting", reason=verdict.reason, until=verdict.until
+        )
+        batch.settled.append(deferred)
+    elif verdict.kind != "send":
+        state: releasing.State = "expired" if verdict.kind == "expire" else "skipped"
+        batch.settled.append(Settled(send_id=send.id, state=state, reason=verdict.reason))
+        batch.judged.append((subject, verdict))
+    elif verdict.place is None:
+        batch.settled.append(Settled(send_id=send.id, state="sent"))
+        batch.judged.append((subject, verdict))
+    elif send.contact_id in conversations:
+        _release(batch, creator, subject, verdict.place, conversations[send.contact_id], now)
+
+
+def _release(
+    batch: Batch,
+    creator: Creator,
+    subject: Subject,
+    place: Place,
+    conversation_id: UUID,
+    now: datetime,
+) -> None:
+    """Let a send go: what is written goes out, what must be thought about takes a turn."""
+    send, step = subject.send, subject.source.step
+    thinks = facts.must_think(subject.source)
+    message = compose(subject)
+    if message is None and not thinks:
+        batch.settled.append(Settled(send_id=send.id, state="skipped", reason="no_content"))
+        batch.judged.append((subject, Verdict(kind="skip", reason="no_content")))
+        return
+    left = send.window_end - now if send.window_end else None
+    said = Said(
+        send_id=send.id,
+        conversation_id=conversation_id,
+        channel_id=place.channel_id,
+        contact_id=send.contact_id,
+        message=message or speaking.SILENT,
+        push=creator.channels[place.channel_id].capabilities.delivery == "push",
+        # Deliveries go by the wall clock.
+        expires_at=utc_now() + left if left else None,
+    )
+    until = flow.answer_until(step, now, subject.facts.zone) if step else None
+    (batch.asked if thinks else batch.said).append(said)
+    batch.settled.append(
+        Settled(
+            send_id=send.id,
+            state="claimed" if thinks else "sent",
+            channel_id=place.channel_id,
+            message_id=releasing.due_id(send.id) if thinks else said.id,
+            answer_until=None if thinks else until,
+        )
+    )
+    if not thinks:
+        batch.judged.append((subject, Verdict(kind="send", place=place)))
+
+
+def compose(subject: Subject) -> Message | None:
+    """What the send says, as far as it is written."""
+    source, person = subject.source, subject.person
+    step = source.step
+    values = {
+        k: str(v) for k, v in person["attributes"].items() if isinstance(v, str | int | float)
+    }
+    return speaking.message(
+        source.content,
+        locales=subject.locales,
+        values=values | {"name": person["name"]},
+        expects=step.expects if step and step.kind in flow.ASKS else None,
+        send_id=subject.send.id,
+    )
+
+
+async def _write(connection: PgConnection, creator_id: UUID, batch: Batch, now: datetime) -> None:
+    await releasing.say(connection, creator_id, batch.said, now)
+    await releasing.ask_turns(connection, creator_id, batch.asked)
+    await releasing.settle(connection, creator_id, batch.settled, now)
+    await move_on(connection, creator_id, batch.judged, now)
+    pushed = [(creator_id, id_) for id_ in batch.pushed]
+    await enqueue_many(connection, "deliver", pushed, priority=PROACTIVE)
+    turns = [(creator_id, one.conversation_id) for one in batch.asked]
+    await enqueue_many(connection, "turn", turns, priority=PROACTIVE)
+
+
+async def move_on(
+    connection: PgConnection,
+    creator_id: UUID,
+    judged: Sequence[tuple[Subject, Verdict]],
+    now: datetime,
+) -> None:
+    """Let each enrolment go on from the step that was settled."""
+    outcomes: dict[str, flow.Outcome] = {"send": "sent", "skip": "skipped", "expire": "expired"}
+    moved = []
+    for subject, verdict in judged:
+        enrolled = subject.source.enrolled
+        if enrolled is None or enrolled.row.status != "active":
+            continue
+        send = subject.send
+        moves = flow.settled(
+            enrolled.program.definition,
+            enrolled.state,
+            send.step_key,
+            outcomes[verdict.kind],
+            send.occurrence,
+            now,
+        )
+        moved.append((enrolled.row, moves))
+    await planning.apply_many(connection, creator_id, moved, now)
