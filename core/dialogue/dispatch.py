@@ -9,10 +9,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from core import optout
-from core.bots import Bot, Handler, Turn
+from core.bots import Bot, Handler, Pattern, Turn
 from core.dialogue import choosing, forms, handoff, wishes
 from core.dialogue.commands import HELP, Call, Commands
 from core.dialogue.memory import Effect, Work
+from core.programs.answering import Asking, hears
+from core.programs.answers import read_button
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 
@@ -31,6 +33,7 @@ class Hearing:
     turn: Turn
     session: dict[str, Any]
     builtin: Commands
+    asking: Asking
     now: datetime  # by the clock that programs go by
     sender: str = ""  # what the channel is called
     is_numbered: bool = False  # the choices that stand open were shown as a numbered list
@@ -77,7 +80,7 @@ async def run(heard: Hearing) -> None:
         return
     elif form:
         await _fill(heard, form)
-    else:
+    elif not await _answers(heard):
         await _converse(heard.bot, turn)
 
 
@@ -99,8 +102,13 @@ async def _directed(heard: Hearing) -> bool:
         return True
     if _is_pick(heard) and await wishes.picked(heard.call, heard.bot.actions):
         return True
+    if _is_pick(heard) and (tapped := read_button(heard.turn.text)):
+        heard.session.pop("form", None)
+        await heard.asking.take_button(heard.call, heard.session, tapped)
+        return True
     if action := _action(heard):
         heard.session.pop("form", None)
+        hears(heard.call)
         await action(heard.turn)
         return True
     return False
@@ -220,9 +228,21 @@ async def _fill(heard: Hearing, form: type[BaseModel]) -> None:
         await heard.bot.form_handlers[form.__name__](heard.turn, step.result)
 
 
+async def _answers(heard: Hearing) -> bool:
+    """Take the text as an answer to the question that stands open, if it is one."""
+    is_known = _pattern(heard.bot, heard.turn.text) is not None
+    if await heard.asking.take_text(heard.call, heard.session, is_known=is_known):
+        return True
+    hears(heard.call)
+    return False
+
+
 async def _converse(bot: Bot, turn: Turn) -> None:
-    for pattern in bot.patterns:
-        if pattern.regex.search(turn.text):
-            await pattern.handler(turn)
-            return
-    turn.answer()
+    if pattern := _pattern(bot, turn.text):
+        await pattern.handler(turn)
+    else:
+        turn.answer()
+
+
+def _pattern(bot: Bot, text: str) -> Pattern | None:
+    return next((pattern for pattern in bot.patterns if pattern.regex.search(text)), None)

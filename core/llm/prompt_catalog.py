@@ -59,7 +59,72 @@ ANSWER = TemplateSpec(
     ),
 )
 
-CATALOG: Mapping[str, TemplateSpec] = MappingProxyType({ANSWER.template_id: ANSWER})
+_NUDGE_SAMPLE = {
+    "persona": "You are a calm, encouraging coach.",
+    "message": "How is the running going? Ten minutes are enough today.",
+    "language": "English",
+    "name": "Ada",
+    "goal": "Run five kilometres",
+    "last_check_in": "yesterday: 3 km",
+    "streak": 3,
+    "recent": ("Ready for a small run?",),
+    "fence": "5f2c",
+}
+
+NUDGE = TemplateSpec(
+    template_id="nudge",
+    about="Writes a nudge for one person, from what its author wrote and what is known of them.",
+    variables=MappingProxyType(
+        {
+            "persona": "how the bot speaks, as its author wrote it",
+            "message": "the text of the step, which is sent when no model answers",
+            "language": "the language to write in, or empty",
+            "name": "what the person is called, or empty",
+            "goal": "what they work on, or empty",
+            "last_check_in": "what they answered last, or empty",
+            "streak": "how many days in a row they kept at it",
+            "recent": "the last texts that they were sent",
+            "fence": "a few letters that nobody can guess, to mark where material ends",
+        }
+    ),
+    required=frozenset(("message",)),
+    blocks=("system", "user"),
+    samples=(
+        _NUDGE_SAMPLE,
+        {
+            **_NUDGE_SAMPLE,
+            **{"language": "", "name": "", "goal": "", "last_check_in": "", "streak": 0},
+            "recent": (),
+        },
+    ),
+)
+
+_CLASSIFY_SAMPLE = {
+    "expected": "a number from 1 to 10",
+    "question": "How was your day, from 1 to 10?",
+    "words": "so-so, a bit better than average",
+    "fence": "5f2c",
+}
+
+CLASSIFY_ANSWER = TemplateSpec(
+    template_id="classify_answer",
+    about="Says which value somebody's words mean; the person is asked whether it is right.",
+    variables=MappingProxyType(
+        {
+            "expected": "what kind of answer it is to be",
+            "question": "what was asked",
+            "words": "what the person wrote",
+            "fence": "a few letters that nobody can guess, to mark where material ends",
+        }
+    ),
+    required=frozenset(("expected", "words")),
+    blocks=("system", "user"),
+    samples=(_CLASSIFY_SAMPLE, {**_CLASSIFY_SAMPLE, "expected": "yes or no", "words": "nearly"}),
+)
+
+CATALOG: Mapping[str, TemplateSpec] = MappingProxyType(
+    {spec.template_id: spec for spec in (ANSWER, NUDGE, CLASSIFY_ANSWER)}
+)
 
 
 def spec_of(template_id: str) -> TemplateSpec:

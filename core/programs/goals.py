@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from core.bots import Goal
@@ -57,7 +58,7 @@ def _goal(row: GoalRow) -> Goal:
     )
 
 
-def _fields(goal: Goal) -> dict[str, object]:
+def _fields(goal: Goal) -> dict[str, Any]:
     return {
         "title": goal.title,
         "slug": goal.slug,

@@ -79,9 +79,7 @@ class _Canvas:
             corners, radius=10 * _SCALE, fill=fill, outline=outline or None, width=3 * _SCALE
         )
 
-    def text(
-        self, x: float, y: float, text: str, size: int, fill: str, anchor: str = "mm"
-    ) -> None:
+    def text(self, x: float, y: float, text: str, size: int, fill: str, anchor: str = "mm") -> None:
         font = _font(size * _SCALE)
         self._draw.text((x * _SCALE, y * _SCALE), text, font=font, fill=fill, anchor=anchor)
 

@@ -52,6 +52,7 @@ class Line:
     days_per_week: int = 7
     grace_days: int = 1
     since: date | None = None
+    comes_back: bool = True  # else there is no week to speak of
     days: Mapping[date, CheckInRow] = field(default_factory=dict)
 
     def streak(self, today: date) -> Streak:
@@ -210,6 +211,7 @@ def _step_lines(rows: Sequence[CheckInRow], steps: Mapping[str, Any]) -> Iterabl
             title=steps[subject]["name"],
             days_per_week=days_per_week_of(when) or streaks.DAYS_OF_A_WEEK,
             since=min(days),
+            comes_back=days_per_week_of(when) is not None,
             days=days,
         )
 

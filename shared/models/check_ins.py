@@ -93,21 +93,21 @@ async def since(
     return [CheckInRow(**row) for row in rows]
 
 
-async def met_days(
+async def of_subject(
     db: PgConnection, creator_id: UUID, contact_id: UUID, subject: str, since_day: date
-) -> list[date]:
-    """The local days on which this was kept, for a streak."""
+) -> list[CheckInRow]:
+    """From this local day on."""
     rows = await db.fetch(
-        """
-        SELECT local_day FROM app.check_ins
-        WHERE creator_id = $1 AND contact_id = $2 AND subject = $3 AND met AND local_day >= $4
-        """,
+        f"""
+        SELECT {_COLUMNS} FROM app.check_ins
+        WHERE creator_id = $1 AND contact_id = $2 AND subject = $3 AND local_day >= $4
+        """,  # noqa: S608
         creator_id,
         contact_id,
         subject,
         since_day,
     )
-    return [row["local_day"] for row in rows]
+    return [CheckInRow(**row) for row in rows]
 
 
 async def listed(
