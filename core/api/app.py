@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from core.api import chat, health, install, pages, problems, webhooks
+from core.api import chat, health, install, pages, problems, unsubscribe, webhooks
 from core.api.deps import ApiKeys
 from core.api.middleware import BodyLimit, Edge
 from core.api.resources import ROUTERS
@@ -79,6 +79,7 @@ def _routers() -> Iterable[APIRouter]:
         install.router,
         chat.router,
         *ROUTERS,
+        unsubscribe.router,
         pages.router,
     )
 

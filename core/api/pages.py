@@ -30,13 +30,13 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 
 
-def content_policy(frame_ancestors: list[str]) -> str:
+def content_policy(frame_ancestors: list[str], *, form_action: str = "'none'") -> str:
     """A Content-Security-Policy under which only files of ours run."""
     ancestors = " ".join(frame_ancestors) or "'none'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
         " img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none';"
-        f" form-action 'none'; frame-ancestors {ancestors}"
+        f" form-action {form_action}; frame-ancestors {ancestors}"
     )
 
 

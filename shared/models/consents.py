@@ -75,6 +75,15 @@ SELECT i.channel_id, i.address, c.type || '/' || c.bot AS scope
 FROM app.contact_identities i JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
 WHERE i.creator_id = $1 AND i.contact_id = $2 ORDER BY i.id
 """
+# By what was said there before: an address can't be read off its hash.
+_BY_HASH = f"""
+SELECT i.channel_id, i.address
+FROM app.contact_identities i JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
+WHERE i.creator_id = $1 AND c.type || '/' || c.bot = $2 AND {HASH_SQL} = $3
+  AND i.contact_id IN (SELECT contact_id FROM app.consent_events
+                       WHERE creator_id = $1 AND address_hash = $3)
+ORDER BY i.id LIMIT 1
+"""  # noqa: S608 - constants only
 _CURRENT = """
 SELECT scope, purpose, 'granted' AS state, at, event_id FROM app.consents
 WHERE creator_id = $1 AND scope = $2 AND address_hash = $3
@@ -108,6 +117,7 @@ class Person:
     address: str
     contact_id: UUID | None = None
     channel_id: UUID | None = None
+    hashed: bytes | None = None  # of somebody whose address isn't known any more
 
     @property
     def channel_type(self) -> str:
@@ -115,7 +125,8 @@ class Person:
 
     @property
     def key(self) -> tuple[UUID, str, bytes]:
-        return self.creator_id, self.scope, address_hash(self.creator_id, self.scope, self.address)
+        hashed = self.hashed or address_hash(self.creator_id, self.scope, self.address)
+        return self.creator_id, self.scope, hashed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +237,14 @@ async def people(connection: PgConnection, creator_id: UUID, contact_id: UUID) -
         )
         for row in rows
     ]
+
+
+async def find_by_hash(
+    connection: PgConnection, creator_id: UUID, scope: str, hashed: bytes
+) -> tuple[UUID, str] | None:
+    """The channel and address behind a hash, where something was said before."""
+    row = await connection.fetchrow(_BY_HASH, creator_id, scope, hashed)
+    return (row["channel_id"], row["address"]) if row else None
 
 
 async def is_contact(connection: PgConnection, creator_id: UUID, contact_id: UUID) -> bool:
