@@ -50,7 +50,8 @@ class Accepted:
 
 # One statement: the event is remembered, the conversation takes the next number under its row
 # lock (the one that releasing a lease takes too), and the message is stored with that number.
-# Whoever writes can be written to, also when no update told that they had unblocked us.
+# Whoever writes can be written to, also when no update told that they had unblocked us, and needs
+# no nudge any more; one that a scheduler holds is asked about again when it next looks.
 _ACCEPT = """
 WITH fresh AS (
   INSERT INTO app.accepted_events (creator_id, channel_id, external_id, message_id, digest)
@@ -62,9 +63,18 @@ WITH fresh AS (
   WHERE creator_id = $1 AND id = $6 AND EXISTS (SELECT FROM fresh)
   RETURNING last_seq
 ), heard AS (
-  UPDATE app.contact_identities SET reachable = 'yes'
-  WHERE creator_id = $1 AND channel_id = $2 AND address = $13
-    AND reachable IN ('blocked', 'deactivated', 'invalid') AND EXISTS (SELECT FROM fresh)
+  UPDATE app.contact_identities
+  SET last_inbound_at = $14::timestamptz, reachable = CASE WHEN reachable IN ('blocked', 'deactivated', 'invalid')
+                                              THEN 'yes' ELSE reachable END
+  WHERE creator_id = $1 AND channel_id = $2 AND address = $13 AND EXISTS (SELECT FROM fresh)
+    AND (reachable IN ('blocked', 'deactivated', 'invalid')
+         OR last_inbound_at IS NULL OR last_inbound_at < $14::timestamptz - interval '1 minute')
+), answered AS (
+  UPDATE app.scheduled_sends SET state = 'cancelled', skip_reason = 'replied', settled_at = $14
+  WHERE creator_id = $1 AND EXISTS (SELECT FROM fresh) AND id IN (
+    SELECT id FROM app.scheduled_sends
+    WHERE creator_id = $1 AND contact_id = $8 AND class = 'nudge' AND state = 'waiting'
+    FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
                           kind, author, external_id, text, payload, status, occurred_at)
@@ -206,6 +216,7 @@ class Inbox:
             payload | {"person": event.sender.address},
             event.occurred_at,
             event.sender.address,
+            self._clock.now(),
         )
         if seq is None:
             return await self._earlier(connection, event, digest)

@@ -150,7 +150,7 @@ async def apply_many(
         db, creator_id, [s for s in planned if (s.enrolment_id, s.step_key) in replaced]
     )
     await sends.cancel_steps(db, creator_id, _cancels(moved, reason), now)
-    await sends.plan(db, creator_id, planned)
+    await sends.plan(db, creator_id, planned, now)
     await tickets.open_tickets(
         db, creator_id, [(row.contact_id, m.ticket) for row, m in moved if m.ticket], now
     )

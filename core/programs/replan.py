@@ -160,7 +160,7 @@ async def write(
     await enrolments.change(db, creator_id, batch.changes, now)
     cancelled = await sends.cancel_steps(db, creator_id, batch.cancels, now)
     stayed = await sends.move(db, creator_id, batch.stays)
-    planned = await sends.plan(db, creator_id, batch.new)
+    planned = await sends.plan(db, creator_id, batch.new, now)
     await tickets.open_tickets(db, creator_id, batch.tickets, now)
     return Counts(
         kept=max(0, stayed - batch.moved),

@@ -60,7 +60,8 @@ class SendRow:
 class Standing:
     """Of an enrolment's step: the slot that waits, the latest that was handled, what is open.
 
-    `armed` is the slot that waits, is on its way, or asked what may still be answered.
+    `armed` is the slot that waits, is on its way, or asked what may still be answered; or a nudge
+    that a message made needless, as long as the program hasn't heard of it.
     """
 
     enrolment_id: UUID
@@ -76,9 +77,9 @@ class Standing:
 _PLAN = """
 INSERT INTO app.scheduled_sends
   (creator_id, id, contact_id, source_kind, source_id, step_key, generation, occurrence, class,
-   purpose, planned_at, due_at, window_end)
+   purpose, planned_at, due_at, window_end, created_at)
 SELECT $1, n.id, n.contact_id, 'step', n.source_id, n.step_key, n.generation, n.occurrence,
-       n.class, n.purpose, n.due_at, n.due_at, n.window_end
+       n.class, n.purpose, n.due_at, n.due_at, n.window_end, $12
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::text[], $8::text[],
             $9::text[], $10::timestamptz[], $11::timestamptz[])
   AS n (id, contact_id, source_id, step_key, generation, occurrence, class, purpose, due_at,
@@ -91,7 +92,8 @@ WHERE NOT EXISTS (
 ON CONFLICT (creator_id, source_kind, source_id, step_key, contact_id, generation, occurrence)
   DO UPDATE SET state = 'waiting', skip_reason = NULL, settled_at = NULL, due_at = excluded.due_at,
     planned_at = excluded.planned_at, window_end = excluded.window_end, defer_reason = NULL,
-    deferrals = 0, class = excluded.class, purpose = excluded.purpose
+    deferrals = 0, class = excluded.class, purpose = excluded.purpose,
+    created_at = excluded.created_at, answered_at = NULL
   WHERE scheduled_sends.state = 'cancelled'
 """
 _MOVE = """
@@ -124,6 +126,7 @@ SELECT s.source_id AS enrolment_id, s.step_key,
   max(s.occurrence) FILTER (WHERE s.state NOT IN ('waiting', 'cancelled')
     OR s.skip_reason = 'replied') AS handled,
   max(s.occurrence) FILTER (WHERE s.state IN ('waiting', 'claimed')
+    OR s.state = 'cancelled' AND s.skip_reason = 'replied' AND s.answered_at IS NULL
     OR s.state = 'sent' AND s.answered_at IS NULL AND s.answer_until > $3) AS armed
 FROM app.scheduled_sends s
 WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = ANY($2::uuid[])
@@ -131,8 +134,13 @@ GROUP BY s.source_id, s.step_key
 """
 
 
-async def plan(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend]) -> int:
-    """Keep new slots; one that is kept or was handled already is left as it is."""
+async def plan(
+    db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend], now: datetime
+) -> int:
+    """Keep new slots; one that is kept or was handled already is left as it is.
+
+    `now` is when they were decided on: who writes after that has replied to a nudge beforehand.
+    """
     if not sends:
         return 0
     tag = await db.execute(
@@ -148,6 +156,7 @@ async def plan(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend])
         [s.purpose for s in sends],
         [s.due_at for s in sends],
         [s.window_end for s in sends],
+        now,
     )
     return int(tag.split()[-1])
 
@@ -229,11 +238,14 @@ async def cancel_steps(
     tag = await db.execute(
         """
         UPDATE app.scheduled_sends s
-        SET state = 'cancelled', skip_reason = n.reason, settled_at = $6
+        SET state = 'cancelled', skip_reason = n.reason, settled_at = $6,
+            answered_at = CASE WHEN n.reason = 'replied' THEN $6 ELSE s.answered_at END
         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[])
           AS n (source_id, step_key, reason, kept)
         WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.source_id = n.source_id
-          AND s.step_key = n.step_key AND s.state = 'waiting'
+          AND s.step_key = n.step_key
+          AND (s.state = 'waiting' OR s.state = 'cancelled' AND s.skip_reason = 'replied'
+               AND s.answered_at IS NULL)
           AND s.occurrence IS DISTINCT FROM n.kept
         """,
         creator_id,
