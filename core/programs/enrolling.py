@@ -1,21 +1,25 @@
 """People enter a program and leave it; what waits for them is planned and cancelled with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from core.audit import note
-from core.programs import flow, planning, replan, store
+from core.programs import flow, planning, replan, silence, store
 from core.programs.planning import ENDED, ENROLMENT_ENDED, ENROLMENT_PAUSED
+from core.programs.segments import compile_filter
 from core.programs.store import LiveProgram
-from shared.database import PgConnection
-from shared.errors import Conflict, NotFound
+from shared.database import DatabaseManager, PgConnection
+from shared.errors import Conflict, InvalidInput, NotFound
 from shared.models import enrolments
 from shared.models import programs as program_rows
 from shared.models import sends
 from shared.models.enrolments import Change
 from shared.utils.ids import new_id
 
+MOST = 200_000  # contacts at once
 BATCH = 2_000  # contacts whose first slots are worked out before they are written
 
 
@@ -50,6 +54,75 @@ async def enrol(
             already=len(wanted) - added,
         )
     return added
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolment:
+    """What came of enrolling many: how many were meant, are new, were in it already."""
+
+    matched: int
+    enrolled: int
+    already: int
+
+
+async def enrol_many(
+    database: DatabaseManager,
+    creator_id: UUID,
+    program_id: UUID,
+    contact_ids: Sequence[UUID],
+    *,
+    actor: str,
+    now: datetime,
+    dry_run: bool = False,
+) -> Enrolment:
+    """Enrol however many contacts, some at a time; `dry_run` only counts. A repeat is harmless.
+
+    Raises NotFound, for a contact too, and Conflict for a program that isn't live.
+    """
+    ids = sorted(set(contact_ids))
+    async with database.transaction(creator_id) as db:
+        await _require_live(db, creator_id, program_id)
+        if await _known(db, creator_id, ids) < len(ids):
+            raise NotFound("one of these contacts is unknown")
+        already = await _inside(db, creator_id, program_id, ids)
+    if dry_run:
+        return Enrolment(matched=len(ids), enrolled=len(ids) - already, already=already)
+    added = 0
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        async with database.transaction(creator_id) as db:
+            added += await enrol(db, creator_id, program_id, batch, actor=actor, now=now)
+    return Enrolment(matched=len(ids), enrolled=added, already=len(ids) - added)
+
+
+async def matching(
+    db: PgConnection, creator_id: UUID, filter_: Mapping[str, Any], now: datetime
+) -> list[UUID]:
+    """Who matches a filter. Raises InvalidInput for a bad one, or for more than can be taken."""
+    compiled = compile_filter(filter_, now=now)
+    rows = await db.fetch(
+        f"{compiled.sql} ORDER BY c.id LIMIT {MOST + 1}", creator_id, *compiled.arguments
+    )
+    if len(rows) > MOST:
+        raise InvalidInput(f"the filter matches more than {MOST} contacts; narrow it")
+    return [row["id"] for row in rows]
+
+
+async def _known(db: PgConnection, creator_id: UUID, ids: Sequence[UUID]) -> int:
+    sql = "SELECT count(*) FROM app.contacts WHERE creator_id = $1 AND id = ANY($2::uuid[])"
+    found: int = await db.fetchval(sql, creator_id, list(ids))
+    return found
+
+
+async def _inside(db: PgConnection, creator_id: UUID, program_id: UUID, ids: Sequence[UUID]) -> int:
+    found: int = await db.fetchval(
+        "SELECT count(*) FROM app.enrolments WHERE creator_id = $1 AND program_id = $2"
+        " AND contact_id = ANY($3::uuid[]) AND status IN ('active', 'paused')",
+        creator_id,
+        program_id,
+        list(ids),
+    )
+    return found
 
 
 async def _require_live(db: PgConnection, creator_id: UUID, program_id: UUID) -> LiveProgram:
@@ -88,6 +161,7 @@ async def _enrol_batch(
         for row in rows
     ]
     await planning.apply_many(db, creator_id, begun, now)
+    await silence.plan_silence(db, creator_id, [row.contact_id for row in rows], now)
     return len(rows)
 
 
