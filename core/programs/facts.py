@@ -15,12 +15,11 @@ from core.channels import Address, Capabilities, ChannelAdapter, Rate, Reaches
 from core.consent import address_hash, refusal, scope_of, standing
 from core.pace import rates_of
 from core.policies import Policy, load_policy
-from core.programs import caps, flow, planning
+from core.programs import caps, flow, planning, silence
 from core.programs.claims import Send
 from core.programs.definition import Content, QuietHours, Step
 from core.programs.gates import IMPOSED, Facts, Halt, Place
 from core.programs.planning import Enrolled
-from core.programs.speaking import MISSED_YOU
 from core.usage import sends_left
 from shared.database import PgConnection, Record
 from shared.utils.zones import is_zone
@@ -187,7 +186,10 @@ async def _sources(
     by_kind: dict[str, list[Send]] = {}
     for send in sends:
         by_kind.setdefault(send.source_kind, []).append(send)
-    found = {send.id: Source(content=MISSED_YOU) for send in by_kind.get("silence", ())}
+    found = {
+        send.id: Source(content=silence.content_of(send.occurrence))
+        for send in by_kind.get("silence", ())
+    }
     found |= await _of_steps(connection, creator, by_kind.get("step", []), now)
     return found | await _of_broadcasts(connection, creator, by_kind.get("broadcast", []))
 

@@ -15,7 +15,7 @@ import structlog
 from core.channels import ChannelAdapter
 from core.jobs import PROACTIVE, enqueue_many
 from core.live import CHANGED, LiveBus
-from core.programs import claims, facts, flow, gates, planning, releasing, speaking
+from core.programs import claims, facts, flow, gates, planning, releasing, silence, speaking
 from core.programs.facts import Creator, Subject
 from core.programs.gates import Place, Verdict
 from core.programs.pacing import Paces
@@ -41,6 +41,7 @@ class Batch:
     said: list[Said] = field(default_factory=list)
     asked: list[Said] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+    aside: int = 0  # silences of people who had written, or were shown to the coach
 
     @property
     def pushed(self) -> list[UUID]:
@@ -113,7 +114,7 @@ class Scheduler:
         await failpoint("after-tick-commit")
         for conversation_id in batch.pulled:
             await self._live.publish(creator_id, conversation_id, CHANGED)
-        return len(batch.settled)
+        return len(batch.settled) + batch.aside
 
     async def _batch(
         self,
@@ -123,12 +124,13 @@ class Scheduler:
         now: datetime,
     ) -> Batch:
         creator = await facts.read_creator(connection, creator_id, self._channels, now)
-        subjects = await facts.read(connection, creator, sends, now)
+        spoken = await silence.due_silence(connection, creator_id, sends, now)
+        subjects = await facts.read(connection, creator, spoken, now)
         paces = await Paces.read(connection, creator_id, now)
         judged = [(one, gates.judge(one.send, one.facts, now)) for one in subjects]
         judged = _within_limits(judged, creator, paces, now)
         places = await _conversations(connection, creator_id, judged)
-        batch = Batch()
+        batch = Batch(aside=len(sends) - len(spoken))
         for subject, verdict in judged:
             _add(batch, creator, subject, verdict, places, now)
         await paces.write(connection, creator_id)
@@ -259,6 +261,7 @@ async def _write(connection: PgConnection, creator_id: UUID, batch: Batch, now: 
     await releasing.ask_turns(connection, creator_id, batch.asked)
     await releasing.settle(connection, creator_id, batch.settled, now)
     await move_on(connection, creator_id, batch.judged, now)
+    await silence.go_on(connection, creator_id, [one.send for one, _ in batch.judged], now)
     pushed = [(creator_id, id_) for id_ in batch.pushed]
     await enqueue_many(connection, "deliver", pushed, priority=PROACTIVE)
     turns = [(creator_id, one.conversation_id) for one in batch.asked]

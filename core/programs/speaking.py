@@ -14,15 +14,6 @@ from shared.messages import Message
 
 FALLBACK = "en"
 SILENT = Message(text="")
-# To somebody who hasn't been heard of for days.
-MISSED_YOU = {
-    "en": Content(text="Hi {name}, it's been a while. How are you getting on?"),
-    "de": Content(text="Hallo {name}, es ist eine Weile her. Wie geht es dir damit?"),
-    "fr": Content(text="Bonjour {name}, ça fait un moment. Comment ça avance ?"),
-    "es": Content(text="Hola {name}, ha pasado un tiempo. ¿Cómo te va?"),
-    "pt": Content(text="Olá {name}, já faz um tempo. Como estão as coisas?"),
-    "it": Content(text="Ciao {name}, è passato un po' di tempo. Come va?"),
-}
 _PLACEHOLDER = re.compile(r"(,?[ \t]*)\{([a-z][a-z0-9_]{0,63})\}")
 _LOST_BEGINNING = re.compile(r"^[\s,;:]+")
 

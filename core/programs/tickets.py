@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core.desk_room import tell_room
 from core.policies import load_policy
-from core.tickets import Opening, open_ticket
+from core.tickets import Opening, Reason, open_ticket
 from shared.database import PgConnection
 
 # The conversation in which they wrote last, or were written to.
@@ -18,9 +18,14 @@ ORDER BY contact_id, last_message_at DESC NULLS LAST, id DESC
 
 
 async def open_tickets(
-    db: PgConnection, creator_id: UUID, wanted: Sequence[tuple[UUID, str]], now: datetime
+    db: PgConnection,
+    creator_id: UUID,
+    wanted: Sequence[tuple[UUID, str]],
+    now: datetime,
+    *,
+    reason: Reason = "step",
 ) -> int:
-    """Open a ticket for each (contact, reason), once; who never talked with a bot has none."""
+    """Open a ticket for each (contact, detail), once; who never talked with a bot has none."""
     if not wanted:
         return 0
     rows = await db.fetch(_CONVERSATIONS, creator_id, [contact for contact, _ in wanted])
@@ -33,7 +38,7 @@ async def open_tickets(
         opening = Opening(
             conversation_id=by_contact[contact_id],
             contact_id=contact_id,
-            reason="step",
+            reason=reason,
             detail=detail,
             respond_within=timedelta(minutes=handoff.sla_minutes),
         )
