@@ -294,6 +294,13 @@ class Reaches(Protocol):
 
 
 @runtime_checkable
+class CountsSegments(Protocol):
+    """Is charged, and paced, by the segments that a text takes."""
+
+    def segments(self, part: OutboundPart) -> int: ...
+
+
+@runtime_checkable
 class Introduces(Protocol):
     """Can ask the platform about a person: name, locale, time zone."""
 
@@ -311,6 +318,7 @@ __all__ = [
     "CommandEvent",
     "Connects",
     "ConversationMigrated",
+    "CountsSegments",
     "DescribesApp",
     "Downloads",
     "InboundAttachment",

@@ -90,6 +90,9 @@ class SmsChannel:
 
     # --- outbound
 
+    def segments(self, part: OutboundPart) -> int:
+        return render(part.text.text).segments
+
     async def send(self, to: Address, part: OutboundPart, account: Account) -> SendResult:
         rendered, pictures, warnings = fitted(part, account)
         parameters: dict[str, Any] = {

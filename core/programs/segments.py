@@ -9,13 +9,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
+
+import orjson
 
 from core.programs.segment_conditions import Condition, Field
 from core.programs.segment_fields import FIELDS
 from core.programs.segment_values import Arguments, read_span, refuse
+from shared.database import PgConnection, Record
 
 MAX_DEPTH = 6
 MAX_CONDITIONS = 50
+MAX_BYTES = 64 * 1024
 EVERYONE: dict[str, Any] = {"all": []}
 
 _GROUPS = ("all", "any", "not")
@@ -53,6 +58,32 @@ def compile_filter(filter: Mapping[str, Any], *, now: datetime, first: int = 2) 
 def check_filter(filter: Mapping[str, Any]) -> None:
     """Raise InvalidInput (`bad_filter`) unless the filter can be compiled."""
     compile_filter(filter, now=_SOME_MOMENT)
+    if len(orjson.dumps(filter)) > MAX_BYTES:
+        raise refuse("filter", f"is larger than {MAX_BYTES // 1024} KB")
+
+
+async def preview(
+    connection: PgConnection,
+    creator_id: UUID,
+    filter: Mapping[str, Any],
+    *,
+    now: datetime,
+    limit: int,
+) -> tuple[int, list[Record]]:
+    """How many contacts match, and the first of them by age."""
+    compiled = compile_filter(filter, now=now)
+    count = await connection.fetchval(
+        f"SELECT count(*) FROM app.contacts c WHERE {compiled.where}",  # noqa: S608 - as above
+        creator_id,
+        *compiled.arguments,
+    )
+    rows = await connection.fetch(
+        f"SELECT c.id, c.name, c.locale, c.timezone FROM app.contacts c WHERE {compiled.where}"  # noqa: S608
+        f" ORDER BY c.id LIMIT {limit:d}",
+        creator_id,
+        *compiled.arguments,
+    )
+    return count, rows
 
 
 class _Compiler:

@@ -2,6 +2,8 @@
 
 from core.api.resources import (
     api_keys,
+    broadcast_events,
+    broadcasts,
     channels,
     consents,
     contacts,
@@ -23,6 +25,8 @@ from core.api.resources import (
 
 ROUTERS = (
     channels.router,
+    broadcasts.router,
+    broadcast_events.router,
     knowledge.router,
     knowledge_events.router,
     embedding_migrations.router,

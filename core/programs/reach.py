@@ -1,0 +1,125 @@
+"""Whom a filter reaches now, and on which channel: the gates' rules for all contacts at once.
+
+It tells and spreads only. Every rule is asked again, contact by contact, when something is sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core.channels import ChannelAdapter, Reaches
+from core.consent import BROADCAST, EXPLICIT_TYPES
+from core.policies import load_policy
+from core.programs.segments import compile_filter
+from shared.database import PgConnection
+from shared.models.consents import HASH_SQL
+
+READY = "ready"
+_FIRST_OF_FILTER = 7
+
+# One row a contact: the best way to them, else why there is none; what they said counts most.
+_REACHED = f"""
+WITH people AS (
+  SELECT c.id, c.locale, c.language, c.preferred_channel_id FROM app.contacts c WHERE %s
+), reached AS (
+  SELECT p.id, p.locale, p.language, way.channel_id, coalesce(way.verdict, 'no_channel') AS verdict
+  FROM people p LEFT JOIN LATERAL (
+    SELECT one.channel_id, one.verdict FROM (
+      SELECT i.id, i.channel_id, v.last_message_at, CASE
+        WHEN i.reachable = 'opted_out' OR i.opted_out_at IS NOT NULL OR EXISTS (
+          SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = k.scope
+            AND o.address_hash = k.hash AND o.purpose IN ('*', $2)) THEN 'opted_out'
+        WHEN NOT ($4 AND c.type <> ALL ($5::text[])) AND NOT EXISTS (
+          SELECT FROM app.consents g WHERE g.creator_id = $1 AND g.scope = k.scope
+            AND g.address_hash = k.hash AND g.purpose = $2) THEN 'no_consent'
+        WHEN i.reachable <> 'yes' THEN 'unreachable'
+        WHEN c.status <> 'active' THEN 'no_channel'
+        WHEN v.last_message_at IS NULL AND c.type <> ALL ($6::text[]) THEN 'no_channel'
+        ELSE 'ready' END AS verdict
+      FROM app.contact_identities i
+      JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
+      CROSS JOIN LATERAL (SELECT c.type || '/' || c.bot AS scope, {HASH_SQL} AS hash) k
+      LEFT JOIN LATERAL (
+        SELECT max(v.last_message_at) AS last_message_at FROM app.ai_conversations v
+        WHERE v.creator_id = $1 AND v.contact_id = p.id AND v.channel_id = i.channel_id
+          AND v.address ->> 'person' = i.address AND v.key NOT LIKE 'post:%%'
+          AND (v.address ->> 'chat' = i.address OR (v.address ->> 'direct')::boolean)) v ON true
+      WHERE i.creator_id = $1 AND i.contact_id = p.id AND ($3::uuid IS NULL OR i.channel_id = $3)
+    ) one
+    ORDER BY
+      array_position('{{ready,opted_out,no_consent,unreachable,no_channel}}'::text[], one.verdict),
+      one.channel_id IS DISTINCT FROM p.preferred_channel_id, one.last_message_at DESC NULLS LAST,
+      one.id
+    LIMIT 1) way ON true
+)
+"""  # noqa: S608 - constants only
+_COUNTED = """
+SELECT channel_id, verdict, locale, language, count(*) AS count FROM reached
+GROUP BY channel_id, verdict, locale, language
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audience:
+    """Whom something is for: a filter, and what decides over whom of them it reaches."""
+
+    filter: Mapping[str, Any]
+    purpose: str = BROADCAST
+    channel_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How many contacts of one kind: the channel that carries it, or why none does."""
+
+    channel_id: UUID | None
+    verdict: str
+    locale: str | None
+    language: str | None
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachSql:
+    """`WITH … reached AS (id, locale, language, channel_id, verdict)`; a statement follows."""
+
+    sql: str
+    arguments: tuple[Any, ...]
+
+    @property
+    def next_place(self) -> int:
+        """The number of the next placeholder."""
+        return len(self.arguments) + 1
+
+
+async def reach_sql(
+    connection: PgConnection,
+    creator_id: UUID,
+    audience: Audience,
+    adapters: Mapping[str, ChannelAdapter],
+    now: datetime,
+) -> ReachSql:
+    """Raises InvalidInput for a bad filter."""
+    compiled = compile_filter(audience.filter, now=now, first=_FIRST_OF_FILTER)
+    policy = await load_policy(connection, creator_id)
+    is_implied = audience.purpose == BROADCAST and policy.broadcast_consent == "implied"
+    reaching = [name for name, adapter in adapters.items() if isinstance(adapter, Reaches)]
+    return ReachSql(
+        sql=_REACHED % compiled.where,
+        arguments=(
+            creator_id,
+            audience.purpose,
+            audience.channel_id,
+            is_implied,
+            sorted(EXPLICIT_TYPES),
+            reaching,
+            *compiled.arguments,
+        ),
+    )
+
+
+async def count_reached(connection: PgConnection, reach: ReachSql) -> list[Reached]:
+    rows = await connection.fetch(reach.sql + _COUNTED, *reach.arguments)
+    return [Reached(**row) for row in rows]
