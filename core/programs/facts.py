@@ -157,7 +157,7 @@ async def read(
     contact_ids = [send.contact_id for send in sends]
     people = {row["id"]: row for row in await connection.fetch(_PEOPLE, creator.id, contact_ids)}
     sends = [send for send in sends if send.contact_id in people]
-    places = await _places(connection, creator, sends)
+    places = await places_of(connection, creator, sends)
     zones = {
         send.contact_id: _zone(people[send.contact_id], sources[send.id], creator) for send in sends
     }
@@ -258,7 +258,7 @@ def _of_broadcast(row: Record) -> Source:
 # --- where a contact can be reached
 
 
-async def _places(
+async def places_of(
     connection: PgConnection, creator: Creator, sends: Sequence[Send]
 ) -> dict[UUID, tuple[Place, ...]]:
     """By contact, the newest conversation first, with what was agreed to for their send."""
@@ -308,7 +308,7 @@ def _place(creator: Creator, row: Record, refused: Any) -> Place:
     )
 
 
-def _allowed(
+def allowed(
     places: Sequence[Place], send: Send, source: Source, preferred: UUID | None
 ) -> tuple[Place, ...]:
     """Those on channels that the send may use; the one the person prefers comes first."""
@@ -343,8 +343,8 @@ def _subject(
     zone = _zone(person, source, creator)
     facts = Facts(
         zone=zone,
-        places=_allowed(places, send, source, person["preferred_channel_id"]),
-        quiet=_quiet(person, source, creator),
+        places=allowed(places, send, source, person["preferred_channel_id"]),
+        quiet=quiet_of(person, source, creator),
         halt=source.halt,
         is_suspended=creator.row["is_suspended"],
         is_silent=is_silent(source.step),
@@ -359,7 +359,7 @@ def _subject(
     return Subject(send=send, facts=facts, person=person, source=source, locales=locales)
 
 
-def _quiet(person: Record, source: Source, creator: Creator) -> QuietHours | None:
+def quiet_of(person: Record, source: Source, creator: Creator) -> QuietHours | None:
     if person["quiet_hours"]:
         return QuietHours.model_validate(person["quiet_hours"])
     return source.quiet or creator.policy.quiet_hours
