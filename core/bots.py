@@ -106,6 +106,9 @@ class Turn:
     human_wanted: bool = False
     question: str | None = None
     goals_set: list[Goal] = field(default_factory=list)
+    joined: dict[str, bool] = field(default_factory=dict)  # by program; whether anew
+    left: list[str] = field(default_factory=list)
+    moment: datetime = field(default_factory=utc_now)  # by the clock that programs go by
     read_topic: Callable[[str], Awaitable[Records]] = field(default=_nothing, repr=False)
     read_goals: Callable[[], Awaitable[list[Goal]]] = field(default=_no_goals, repr=False)
 
@@ -160,6 +163,14 @@ class Turn:
         """What the contact works on, the newest last, this turn's own included."""
         return [*await self.read_goals(), *self.goals_set]
 
+    def join(self, program: str, *, anew: bool = False) -> None:
+        """Enter a program by its name; who is in it stays as they are, unless `anew`."""
+        self.joined[program] = anew
+
+    def leave(self, program: str) -> None:
+        """Leave a program: nothing more of it is sent."""
+        self.left.append(program)
+
     def ask(self, form: type[BaseModel]) -> None:
         """Begin a form after what was said: one question for each of its fields."""
         self.asked = form
@@ -174,7 +185,7 @@ class Turn:
 
     def local_now(self) -> datetime:
         """The time on the contact's clock; UTC as long as their zone isn't known."""
-        return utc_now().astimezone(ZoneInfo(self.timezone or "UTC"))
+        return self.moment.astimezone(ZoneInfo(self.timezone or "UTC"))
 
 
 def _message(

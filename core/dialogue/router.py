@@ -19,14 +19,14 @@ from core.dialogue.choosing import is_numbered
 from core.dialogue.commands import Commands
 from core.dialogue.desk_thread import Thread
 from core.dialogue.dispatch import Hearing, run
-from core.dialogue.memory import Thought, Work
+from core.dialogue.memory import Effect, Thought, Work
 from core.dialogue.reply_stream import ReplyStream
 from core.leases import Lease
 from core.linking import Linking
-from core.programs import goals
+from core.programs import goals, joining
 from core.programs.answering import Asking
 from core.usage import Meter
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, PgConnection
 from shared.errors import ConfigurationError
 from shared.markdown import escape
 from shared.messages import Message
@@ -136,6 +136,7 @@ class Router:
                 InboundAttachment.model_validate(one) for one in work.payload.get("attachments", ())
             ),
             memory=copy.deepcopy(work.memory),
+            moment=self._clock.now(),
             read_topic=read_topic,
             read_goals=read_goals,
         )
@@ -150,6 +151,8 @@ class Router:
         if turn.goals_set:
             ids = heard.creator_id, heard.work.contact_id, heard.work.message_id
             heard.effects.append(goals.keeps(*ids, turn.goals_set, heard.now))
+        if turn.joined or turn.left:
+            heard.effects.append(_moves_between_programs(heard))
         if turn.asked is not None:
             state = forms.begin(turn.asked)
             heard.keep_form(state)
@@ -198,6 +201,18 @@ class Router:
         if not choices or index >= len(choices):
             return value
         return str(choices[index]["value"])
+
+
+def _moves_between_programs(heard: Hearing) -> Effect:
+    turn, who = heard.turn, (heard.creator_id, heard.work.contact_id)
+
+    async def move(connection: PgConnection) -> None:
+        for slug in turn.left:
+            await joining.leave(connection, *who, slug, now=heard.now)
+        for slug, anew in turn.joined.items():
+            await joining.join(connection, *who, slug, anew=anew, now=heard.now)
+
+    return move
 
 
 def place_of(work: Work) -> Place:

@@ -231,12 +231,16 @@ class Step(Declared):
     when: When = When()
     content: Contents = Field({}, description="by language tag; `en` is the fallback")
     template: str | None = Field(None, description="a prompt template that writes it instead")
+    action: str | None = Field(
+        None, max_length=100, description="an action of the program's bot that says it instead"
+    )
     show: Literal["progress", "week"] | None = None
     expects: Expects | None = None
     branches: tuple[Branch, ...] = Field((), max_length=20)
     otherwise: str | None = Field(None, description="where a branch goes when none matches")
     timeout: Span | None = Field(None, description="how long a wait or an answer is waited for")
     on_timeout: str | None = None
+    then: str | None = Field(None, description="the step after it; null: the next; `end`: none")
     on_reply: OnReply = "continue"
     late_policy: LatePolicy = "send"
     late_after: Span = Span(n=15, unit="minutes")

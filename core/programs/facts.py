@@ -15,7 +15,7 @@ from core.channels import Address, Capabilities, ChannelAdapter, Rate, Reaches
 from core.consent import address_hash, refusal, scope_of, standing
 from core.pace import rates_of
 from core.policies import Policy, load_policy
-from core.programs import caps, flow, planning, silence
+from core.programs import caps, flow, planning, silence, speaking
 from core.programs.claims import Send
 from core.programs.definition import Content, QuietHours, Step
 from core.programs.gates import IMPOSED, Facts, Halt, Place
@@ -102,6 +102,7 @@ class Subject:
     person: Record
     source: Source
     locales: tuple[str | None, ...]
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,16 +163,18 @@ async def read(
         send.contact_id: _zone(people[send.contact_id], sources[send.id], creator) for send in sends
     }
     counted = await caps.count(connection, creator.id, list(sends), zones, creator.policy.caps, now)
+    telling = [send.contact_id for send in sends if tells_progress(sources[send.id])]
+    progress = await read_progress(connection, creator.id, telling, now) if telling else {}
     return [
-        _subject(
-            send,
-            people[send.contact_id],
-            sources[send.id],
-            creator,
-            places.get(send.contact_id, ()),
-            counted.get(send.contact_id, caps.Counted()),
-            now,
-        )
+        _Known(
+            creator=creator,
+            person=people[send.contact_id],
+            source=sources[send.id],
+            places=places.get(send.contact_id, ()),
+            counted=counted.get(send.contact_id, caps.Counted()),
+            zone=zones[send.contact_id],
+            progress=progress.get(send.contact_id),
+        ).subject(send, now)
         for send in sends
     ]
 
@@ -331,32 +334,41 @@ def _zone(person: Record, source: Source, creator: Creator) -> ZoneInfo:
     return ZoneInfo("UTC")
 
 
-def _subject(
-    send: Send,
-    person: Record,
-    source: Source,
-    creator: Creator,
-    places: Sequence[Place],
-    counted: caps.Counted,
-    now: datetime,
-) -> Subject:
-    zone = _zone(person, source, creator)
-    facts = Facts(
-        zone=zone,
-        places=allowed(places, send, source, person["preferred_channel_id"]),
-        quiet=quiet_of(person, source, creator),
-        halt=source.halt,
-        is_suspended=creator.row["is_suspended"],
-        is_silent=is_silent(source.step),
-        is_late=_is_late(send, source, now),
-        has_replied=_has_replied(send, source, person),
-        has_content=has_content(source),
-        free_at=caps.free_at(
-            creator.policy.caps.of(send.send_class), counted, send.planned_at, now, zone
-        ),
-    )
-    locales = (person["locale"], person["language"], creator.row["locale"])
-    return Subject(send=send, facts=facts, person=person, source=source, locales=locales)
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """The rows that one send is judged by."""
+
+    creator: Creator
+    person: Record
+    source: Source
+    places: Sequence[Place]
+    counted: caps.Counted
+    zone: ZoneInfo
+    progress: Progress | None
+
+    def subject(self, send: Send, now: datetime) -> Subject:
+        person, source = self.person, self.source
+        cap = self.creator.policy.caps.of(send.send_class)
+        facts = Facts(
+            zone=self.zone,
+            places=allowed(self.places, send, source, person["preferred_channel_id"]),
+            quiet=quiet_of(person, source, self.creator),
+            halt=source.halt,
+            is_suspended=self.creator.row["is_suspended"],
+            is_silent=is_silent(source.step),
+            is_late=_is_late(send, source, now),
+            has_replied=_has_replied(send, source, person),
+            has_content=has_content(source),
+            free_at=caps.free_at(cap, self.counted, send.planned_at, now, self.zone),
+        )
+        return Subject(
+            send=send,
+            facts=facts,
+            person=person,
+            source=source,
+            locales=(person["locale"], person["language"], self.creator.row["locale"]),
+            progress=self.progress,
+        )
 
 
 def quiet_of(person: Record, source: Source, creator: Creator) -> QuietHours | None:
@@ -372,7 +384,7 @@ def is_silent(step: Step | None) -> bool:
 def must_think(source: Source) -> bool:
     """Whether a turn has to find the words."""
     step = source.step
-    return step is not None and (step.template is not None or step.show is not None)
+    return step is not None and bool(step.template or step.show or step.action)
 
 
 def has_content(source: Source) -> bool:
@@ -391,4 +403,6 @@ def _is_late(send: Send, source: Source, now: datetime) -> bool:
 def _has_replied(send: Send, source: Source, person: Record) -> bool:
     """Whether the person wrote after this nudge was decided on."""
     heard = person["last_inbound_at"]
+    if send.source_kind != "step":
+        return False
     return heard is not None and send.created_at < heard

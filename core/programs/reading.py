@@ -116,7 +116,7 @@ def _problems_of_steps(program: Program) -> list[str]:
 
 
 def _targets(step: Step) -> list[tuple[str, str]]:
-    named = [("otherwise", step.otherwise), ("on_timeout", step.on_timeout)]
+    named = [(n, getattr(step, n)) for n in ("otherwise", "on_timeout", "then")]
     for number, branch in enumerate(step.branches):
         named += [(f"branches[{number}].goto", branch.goto)]
         if branch.step is not None:
@@ -133,7 +133,7 @@ def _problems_of_step(step: Step) -> list[str]:
             problems.append(f"when.rrule: {error}")
     if step.when.anchor == "date" and not step.when.attribute:
         problems.append("when.attribute: the anchor `date` needs an attribute of the contact")
-    if step.kind in _SPEAKS and not (step.content or step.template or step.show):
+    if step.kind in _SPEAKS and not (step.content or step.template or step.show or step.action):
         problems.append("content: nothing is said; give a text by language, or a template")
     if step.template is not None and step.template not in CATALOG:
         problems.append(f"template: there is no prompt template {step.template!r}")
