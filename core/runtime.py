@@ -11,6 +11,7 @@ from core.accounts import Accounts
 from core.attachments import Attachments
 from core.bots import Bot
 from core.channels import ChannelAdapter
+from core.contact_import import ContactImports
 from core.desk import Desk
 from core.dialogue.answering import Answering
 from core.dialogue.engine import Engine
@@ -69,6 +70,7 @@ class Runtime:
     desk: Desk
     engine: Engine
     scheduler: Scheduler
+    contact_imports: ContactImports
     clock: Clock
 
 
@@ -200,6 +202,12 @@ def _assemble(opened: _Opened) -> Runtime:
             clock=opened.clock,
         ),
         engine=_engine(opened),
+        contact_imports=ContactImports(
+            database=opened.database,
+            accounts=opened.accounts,
+            channels=opened.channels,
+            clock=opened.clock,
+        ),
         scheduler=Scheduler(
             database=opened.database,
             clock=opened.clock,

@@ -67,6 +67,23 @@ async def sweep_migrations(database: DatabaseManager) -> int:
     return len(rows)
 
 
+# Held by a worker it is due in a minute; each batch moves that on.
+_DUE_IMPORTS = """
+SELECT creator_id, id FROM app.contact_imports
+WHERE state IN ('waiting', 'running') AND due_at <= now() - make_interval(secs => $1)
+ORDER BY due_at LIMIT $2
+"""
+IMPORT_SECONDS = 2.0  # in which the job that came with it has begun
+
+
+async def sweep_imports(database: DatabaseManager) -> int:
+    """Queue a job for every import of contacts that nobody works on; how many there were."""
+    async with database.dispatch() as connection, connection.transaction():
+        rows = await connection.fetch(_DUE_IMPORTS, IMPORT_SECONDS, BATCH)
+        await enqueue_many(connection, "import", [(r["creator_id"], r["id"]) for r in rows])
+    return len(rows)
+
+
 async def sweep(database: DatabaseManager, forgotten_seconds: float) -> int:
     """Queue a job for everything forgotten; how many there were."""
     found = 0

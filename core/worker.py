@@ -14,7 +14,7 @@ from pgqueuer.core.qm import QueueManager
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
 from core.runtime import Runtime
-from core.sweeper import sweep, sweep_documents, sweep_migrations
+from core.sweeper import sweep, sweep_documents, sweep_imports, sweep_migrations
 from shared.errors import AppError, Unavailable
 from shared.queue_settings import QUEUE
 
@@ -27,6 +27,7 @@ LISTEN_SECONDS = 5.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 MIGRATIONS_EVERY = 5
+IMPORT_PLACES = 2  # among all workers: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
 MIGRATIONS_SHARE = 10
 
@@ -98,6 +99,7 @@ class Worker:
         places = max(1, self._settings.concurrency // 2)
         self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
         self._register(manager, "migrate", self._migrate)
+        self._register(manager, "import", self._runtime.contact_imports.advance, IMPORT_PLACES)
         return manager
 
     async def _migrate(self, creator_id: UUID, migration_id: UUID) -> None:
@@ -122,10 +124,10 @@ class Worker:
         """Let jobs in flight end; cancel those that don't, so that their leases are handed back."""
         # A delivery ends with the part that it is sending; the next worker sends the others. A
         # migration goes on there with the same batch.
-        self._cancel("deliver", "migrate")
+        self._cancel("deliver", "migrate", "import")
         if self._managers:
             await asyncio.wait(self._managers, timeout=self._settings.drain_seconds)
-        self._cancel("turn", "deliver", "ingest", "migrate")
+        self._cancel("turn", "deliver", "ingest", "migrate", "import")
         await asyncio.gather(*self._managers)
 
     def _cancel(self, *kinds: JobKind) -> None:
@@ -162,6 +164,7 @@ class Worker:
                     await sweep_documents(self._runtime.database, DOCUMENT_SECONDS)
                 if count % MIGRATIONS_EVERY == 0:
                     await sweep_migrations(self._runtime.database)
+                    await sweep_imports(self._runtime.database)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
 

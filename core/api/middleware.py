@@ -25,7 +25,7 @@ MEGABYTE = 1024 * 1024
 DEFAULT_BODY_BYTES = MEGABYTE
 UPLOAD_BODY_BYTES = 12 * MEGABYTE
 BODY_SECONDS = 20.0  # the longest silence inside a body
-UPLOAD_PATH = "/api/v1/knowledge/documents"
+UPLOAD_PATHS = ("/api/v1/knowledge/documents", "/api/v1/contacts/import")
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -87,7 +87,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        limit = UPLOAD_BODY_BYTES if scope["path"] == UPLOAD_PATH else DEFAULT_BODY_BYTES
+        limit = UPLOAD_BODY_BYTES if scope["path"] in UPLOAD_PATHS else DEFAULT_BODY_BYTES
         try:
             _check_headers(Headers(scope=scope), limit)
         except AppError as error:
