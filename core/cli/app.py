@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "Say what is wrong and how to mend it.",
     "chat": "Talk to a bot in the terminal.",
     "ingest": "Read files or folders into a creator's knowledge.",
+    "contacts": "Contacts: import from a CSV file, list.",
     "kb": "Knowledge: add files and pages, list, show, delete, rebuild the index.",
     "eval": "Measure what is found and answered; calibrate when to refuse.",
     "embeddings": "Change the embedding model while people ask.",
