@@ -30,7 +30,10 @@ from core.models import Models, open_models
 from core.outbox import Outbox
 from core.pace import Pace
 from core.programs.answering import Asking
+from core.programs.due_turns import DueTurns
+from core.programs.pictures import Pictures
 from core.programs.scheduler import Scheduler
+from core.programs.showing import Showing
 from core.rag.calibration import StoredCalibrations
 from core.rag.intake import Quota
 from core.rag.targets import by_registry
@@ -68,6 +71,7 @@ class Runtime:
     attachments: Attachments
     outbox: Outbox
     desk: Desk
+    pictures: Pictures
     engine: Engine
     scheduler: Scheduler
     contact_imports: ContactImports
@@ -167,6 +171,11 @@ class _Opened:
         return Writer(rungs=self.models.rungs, templates=self.prompts)
 
     @cached_property
+    def pictures(self) -> Pictures:
+        base_url = self.settings.public_base_url
+        return Pictures(keys=self.keys, base_url=base_url, channels=self.channels)
+
+    @cached_property
     def pace(self) -> Pace:
         # Half of a worker's places stay free for whoever needs not wait.
         return Pace(self.limiter, places=self.settings.worker.concurrency // 2)
@@ -201,6 +210,7 @@ def _assemble(opened: _Opened) -> Runtime:
             live=opened.live,
             clock=opened.clock,
         ),
+        pictures=opened.pictures,
         engine=_engine(opened),
         contact_imports=ContactImports(
             database=opened.database,
@@ -257,6 +267,10 @@ def _router(opened: _Opened) -> Router:
         answering=answering,
         linking=Linking(database=opened.database, limiter=opened.limiter, keys=opened.keys),
         asking=Asking(database=opened.database, writer=opened.writer),
+        showing=Showing(
+            database=opened.database, accounts=opened.accounts, pictures=opened.pictures
+        ),
         clock=opened.clock,
         meter=opened.meter,
+        due_turns=DueTurns(database=opened.database, clock=opened.clock, channels=opened.channels),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from core.api import chat, health, install, pages, problems, unsubscribe, webhooks
+from core.api import chat, health, install, pages, pictures, problems, unsubscribe, webhooks
 from core.api.deps import ApiKeys
 from core.api.middleware import BodyLimit, Edge
 from core.api.resources import ROUTERS
@@ -80,6 +80,7 @@ def _routers() -> Iterable[APIRouter]:
         chat.router,
         *ROUTERS,
         unsubscribe.router,
+        pictures.router,
         pages.router,
     )
 

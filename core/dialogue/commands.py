@@ -32,7 +32,7 @@ ASK_LANGUAGE = "Write `/language` and its short name, for example `/language de`
 UNKNOWN_LANGUAGE = "I don't know that language. " + ASK_LANGUAGE
 HUMAN = "I've asked for a person of the team. They will answer right here."
 HELP = (
-    "Also: `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, "
+    "Also: `/progress`, `/human`, `/timezone`, `/language`, `/link`, `/unlink`, `/stop`, `/start`, "
     "`/subscribe`, `/cancel`."
 )
 

@@ -25,6 +25,8 @@ from core.leases import Lease
 from core.linking import Linking
 from core.programs import goals, joining
 from core.programs.answering import Asking
+from core.programs.due_turns import DUE, DueTurns, unsaid
+from core.programs.showing import Showing
 from core.usage import Meter
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import ConfigurationError
@@ -59,17 +61,20 @@ class Router:
         answering: Answering,
         linking: Linking,
         asking: Asking,
+        showing: Showing,
         clock: Clock,
         meter: Meter,
+        due_turns: DueTurns,
     ) -> None:
         self._database = database
         self._bots = bots
         self._channels = channels
         self._answering = answering
-        self._commands = Commands(linking, wishes.COMMANDS)
+        self._commands = Commands(linking, {**wishes.COMMANDS, "progress": showing.progress})
         self._asking = asking
         self._clock = clock
         self._meter = meter
+        self._due_turns = due_turns
 
     async def think(
         self,
@@ -96,6 +101,8 @@ class Router:
             sender=record.name,
             is_numbered=work.offer is not None and is_numbered(work.offer, adapter.capabilities),
         )
+        if work.kind == DUE:
+            return await self._take_due(lease, heard, record)
         if work.kind == "action":
             heard.turn.text = await self._resolve_choice(lease, work.text)
         thread = await self._desk_thread(lease.creator_id, work, heard.turn.place)
@@ -108,6 +115,25 @@ class Router:
         thought = await self._conclude(lease, heard, record, stream)
         thought.asked_channel = _is_to_be_asked(work, adapter)
         thought.introduction = introduction
+        return thought
+
+    async def _take_due(self, lease: Lease, heard: Hearing, record: ChannelRecord) -> Thought:
+        """Find the words of a send, if it may still be said, and settle it with the turn."""
+        work = heard.work
+        due = await self._due_turns.begin(lease.creator_id, work)
+        if due is None:
+            return unsaid(work)
+        if not due.is_to_be_said:
+            return unsaid(work, self._due_turns.settle(lease.creator_id, due, work, said=False))
+        step = due.subject.source.step
+        action = heard.bot.actions.get(step.action) if step and step.action else None
+        if action is not None:
+            await action(heard.turn)
+        elif due.written is not None:
+            heard.turn.said.append(due.written)
+        thought = await self._conclude(lease, heard, record, None)
+        said = bool(thought.replies)
+        thought.effects.append(self._due_turns.settle(lease.creator_id, due, work, said=said))
         return thought
 
     def _turn(

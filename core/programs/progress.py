@@ -110,12 +110,13 @@ async def read_progress(
     found = {}
     for person in people:
         zone = zone_of(person["timezone"], person["creator_zone"])
-        own = [row for row in rows if row.contact_id == person["id"]]
+        today = now.astimezone(zone).date()
+        own = [r for r in rows if r.contact_id == person["id"] and r.local_day <= today]
         lines = [
             *_step_lines(own, steps),
             *(_goal_line(g, own, zone) for g in their_goals if g.contact_id == person["id"]),
         ]
-        found[person["id"]] = Progress(today=now.astimezone(zone).date(), lines=lines)
+        found[person["id"]] = Progress(today=today, lines=lines)
     return found
 
 
