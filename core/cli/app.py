@@ -27,6 +27,7 @@ COMMANDS = {
     "dead": "Messages that could not be answered: list, show, retry, drop.",
     "tickets": "Conversations that need a person: list, take, reply, return, close.",
     "models": "Models: list, register, promote, rollback, check.",
+    "programs": "Programs: write, preview, publish; who is in them, what is planned.",
     "prompts": "Prompt templates: list, show, save, diff, promote, rollback, preview.",
     "creators": "Add, list, suspend and wake creators.",
     "channels": "Connect and list channels, rotate the keys.",
