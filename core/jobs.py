@@ -21,13 +21,15 @@ from pgqueuer.ports.driver import Driver, NotifyCallback
 from shared.database import CONNECTION_LOST, PgConnection
 from shared.queue_settings import QUEUE
 
-JobKind = Literal["turn", "deliver", "ingest", "migrate", "import"]
+JobKind = Literal["turn", "deliver", "ingest", "migrate", "import", "export", "erase"]
 # A waiting person comes before a document.
 PRIORITY: dict[JobKind, int] = {
     "turn": 10,
     "deliver": 10,
     "ingest": 0,
     "import": 0,
+    "export": -10,
+    "erase": 0,
     "migrate": -10,
 }
 PROACTIVE = 5  # what we begin by ourselves comes after every answer

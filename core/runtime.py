@@ -29,6 +29,7 @@ from core.loader import load_bots, load_channels
 from core.models import Models, open_models
 from core.outbox import Outbox
 from core.pace import Pace
+from core.privacy.jobs import Privacy
 from core.programs.answering import Asking
 from core.programs.due_turns import DueTurns
 from core.programs.pictures import Pictures
@@ -75,6 +76,7 @@ class Runtime:
     engine: Engine
     scheduler: Scheduler
     contact_imports: ContactImports
+    privacy: Privacy
     clock: Clock
 
 
@@ -212,6 +214,7 @@ def _assemble(opened: _Opened) -> Runtime:
         ),
         pictures=opened.pictures,
         engine=_engine(opened),
+        privacy=Privacy(opened.database, opened.limiter),
         contact_imports=ContactImports(
             database=opened.database,
             accounts=opened.accounts,

@@ -13,6 +13,7 @@ from pgqueuer.core.qm import QueueManager
 
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
+from core.privacy.jobs import sweep_privacy
 from core.runtime import Runtime
 from core.sweeper import sweep, sweep_documents, sweep_imports, sweep_migrations
 from shared.errors import AppError, Unavailable
@@ -27,6 +28,7 @@ LISTEN_SECONDS = 5.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 MIGRATIONS_EVERY = 5
+PRIVACY_PLACES = 2  # each, among all workers
 IMPORT_PLACES = 2  # among all workers: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
 MIGRATIONS_SHARE = 10
@@ -99,6 +101,8 @@ class Worker:
         places = max(1, self._settings.concurrency // 2)
         self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
         self._register(manager, "migrate", self._migrate)
+        self._register(manager, "export", self._runtime.privacy.export, PRIVACY_PLACES)
+        self._register(manager, "erase", self._runtime.privacy.erase, PRIVACY_PLACES)
         self._register(manager, "import", self._runtime.contact_imports.advance, IMPORT_PLACES)
         return manager
 
@@ -124,10 +128,10 @@ class Worker:
         """Let jobs in flight end; cancel those that don't, so that their leases are handed back."""
         # A delivery ends with the part that it is sending; the next worker sends the others. A
         # migration goes on there with the same batch.
-        self._cancel("deliver", "migrate", "import")
+        self._cancel("deliver", "migrate", "import", "export", "erase")
         if self._managers:
             await asyncio.wait(self._managers, timeout=self._settings.drain_seconds)
-        self._cancel("turn", "deliver", "ingest", "migrate", "import")
+        self._cancel("turn", "deliver", "ingest", "migrate", "import", "export", "erase")
         await asyncio.gather(*self._managers)
 
     def _cancel(self, *kinds: JobKind) -> None:
@@ -165,6 +169,7 @@ class Worker:
                 if count % MIGRATIONS_EVERY == 0:
                     await sweep_migrations(self._runtime.database)
                     await sweep_imports(self._runtime.database)
+                    await sweep_privacy(self._runtime.database)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
 

@@ -130,6 +130,18 @@ class RateLimiter:
         except REDIS_AWAY:
             self._breaker.failed()
 
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop what is known of these now; by themselves they end a little later."""
+        for key in keys:
+            self._local.pop(key, None)
+        if self._redis is None or self._breaker.is_open or not keys:
+            return
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._redis.unlink(*keys)
+        except REDIS_AWAY:
+            self._breaker.failed()
+
     async def _ask_redis(self, buckets: list[_Bucket], patience: float) -> Decision | None:
         if self._gcra is None or self._breaker.is_open:
             return None
