@@ -69,9 +69,9 @@ WHERE creator_id = $1 AND channel_id = $2 AND address = ANY ($3::text[])
 _ADD_CONTACTS = """
 INSERT INTO app.contacts (creator_id, id, name, locale, timezone, tags, attributes)
 SELECT $1, r.id, r.name, r.locale, r.timezone,
-       ARRAY(SELECT jsonb_array_elements_text(r.tags)), r.attributes
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[])
-  AS r (id, name, locale, timezone, tags, attributes)
+       ARRAY(SELECT jsonb_array_elements_text(r.facts -> 'tags')), r.facts -> 'attributes'
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+  AS r (id, name, locale, timezone, facts)
 """
 # Who opted out stays out, should they come again.
 _ADD_IDENTITIES = f"""
@@ -91,10 +91,10 @@ UPDATE app.contacts c
 SET name = CASE WHEN c.name = '' THEN r.name ELSE c.name END,
     locale = coalesce(c.locale, r.locale), timezone = coalesce(c.timezone, r.timezone),
     tags = ARRAY(SELECT DISTINCT tag FROM unnest(
-      c.tags || ARRAY(SELECT jsonb_array_elements_text(r.tags))) AS tag ORDER BY tag),
-    attributes = c.attributes || r.attributes, updated_at = now()
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[])
-  AS r (id, name, locale, timezone, tags, attributes)
+      c.tags || ARRAY(SELECT jsonb_array_elements_text(r.facts -> 'tags'))) AS tag ORDER BY tag),
+    attributes = c.attributes || (r.facts -> 'attributes'), updated_at = now()
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+  AS r (id, name, locale, timezone, facts)
 WHERE c.creator_id = $1 AND c.id = r.id
 """
 # What somebody has refused, or agreed to already, is left as it is.
@@ -272,6 +272,5 @@ def _columns(people: Sequence[Person]) -> list[list[Any]]:
         [person.name for person in people],
         [person.locale for person in people],
         [person.timezone for person in people],
-        [list(person.tags) for person in people],
-        [person.attributes for person in people],
+        [{"tags": person.tags, "attributes": person.attributes} for person in people],
     ]
