@@ -18,6 +18,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 def following(program: Program, step: Step) -> Step | None:
     """The step that comes after in the chain; None: the chain ends here."""
+    if step.then is not None:
+        return next((other for other in program.steps if other.key == step.then), None)
     number = program.steps.index(step) + 1
     if number == len(program.steps) or program.steps[number].when.anchor != "previous":
         return None

@@ -207,13 +207,23 @@ class Way:
                 self._await_silence(step)
 
     def _end(self, step: Step, occurrence: str) -> None:
-        """A wait or a nudge that is needless now; of one that recurs the next slot may not be."""
+        """A wait is over; a nudge is needless, though of one that recurs only the next to come."""
         arrival = self.trail.arrived.get(step.key)
+        if arrival is not None and step.when.rrule is not None:
+            self._pass_over(step, arrival, occurrence)
+            return
         self.cancel(step.key)
         if arrival is not None:
             self._used[step.key] = occurrence
-            self._recur(step, arrival, occurrence, is_sent=True)
             self.follow(step, is_reply=True)
+
+    def _pass_over(self, step: Step, arrival: Arrival, occurrence: str) -> None:
+        anchor = anchor_of(step, self.state, arrival)
+        coming = due_slot(step, self.state, anchor, self.now) if anchor else None
+        if coming is not None and coming.occurrence < occurrence:
+            return  # the next one is passed over already
+        self.cancel(step.key)
+        self._recur(step, arrival, occurrence, is_sent=True)
 
     def _await_silence(self, step: Step) -> None:
         """Plan from this message on what counts from the last one."""

@@ -211,6 +211,27 @@ class TestQuestions:
         assert list(trip.plans) == ["nudge"]
         assert list(trip.write().plans) == ["next"]
 
+    def test_of_a_nudge_that_recurs_messages_pass_over_the_next_one_only(self) -> None:
+        weekly = {"anchor": "enrolment", "at": "12:15", "rrule": "FREQ=WEEKLY;BYDAY=WE"}
+        trip = journey(says("nudge", kind="nudge", when=weekly))
+        assert trip.plans == {"nudge": "2026-11-25T12:15"}
+        assert trip.write().plans == {"nudge": "2026-12-02T12:15"}
+        trip.now += timedelta(hours=20)
+        assert trip.write().plans == {"nudge": "2026-12-02T12:15"}
+        assert keys(trip.wait(days=14).sent) == ["nudge"]
+
+    def test_a_step_may_say_what_follows_it(self) -> None:
+        fork = {"key": "fork", "kind": "branch", "otherwise": "no"}
+        yes = fork | {"branches": [{"op": "ge", "value": 3, "goto": "yes"}]}
+        trip = journey(
+            asks("ask"), yes, says("yes", then="end"), says("no", then="bye"), says("bye")
+        )
+        assert keys(trip.wait(hours=1).answer("ask", 4).wait(days=1).sent) == ["ask", "yes"]
+        trip = journey(
+            asks("ask"), yes, says("yes", then="end"), says("no", then="bye"), says("bye")
+        )
+        assert keys(trip.wait(hours=1).answer("ask", 1).wait(days=1).sent) == ["ask", "no", "bye"]
+
     def test_a_late_answer_is_kept_and_moves_nothing(self) -> None:
         trip = journey(asks("ask", timeout="1 hour"), says("next", when={"offset": "1 day"}))
         trip.wait(hours=5)
