@@ -59,10 +59,12 @@ async def set_goal(turn: Turn) -> None:
 async def save_goal(turn: Turn, form: GoalForm) -> None:
     about = {"reason": form.reason, "time_of_day": form.time_of_day}
     turn.set_goal(Goal(title=form.goal, days_per_week=form.days_per_week, detail=about))
+    turn.join("weekly-habit", anew=True)
     days = "once a week" if form.days_per_week == 1 else f"on {form.days_per_week} days a week"
     turn.say(
         f"Noted: **{form.goal}**, {days}, in the {form.time_of_day.lower()}.\n\n"
-        f"You want it because: _{form.reason}_\n\nWhat is the smallest step you can take today?",
+        f"You want it because: _{form.reason}_\n\nI'll ask you in the "
+        "evenings how it went; `/stop` ends that. What is the smallest step you can take today?",
         choices=["How do I start a habit that sticks?", Choice(label="My goals", value="/goals")],
     )
 

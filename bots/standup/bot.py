@@ -18,6 +18,7 @@ bot = Bot(
     suggestions=("What makes a good stand-up?", "How do I describe a blocker?"),
 )
 
+HOSTS = "hosts"  # the topic that says who chose a team's room last
 MOST_BLOCKERS = 10  # as buttons; the rest are counted
 
 _START = Choice(label="Start my stand-up", value="/standup")
@@ -52,7 +53,7 @@ async def welcome(turn: Turn) -> None:
     turn.say(
         f"Hello{name}! I run your team's daily stand-up: I ask you four short questions in "
         "private and tell your team's channel the answers, blockers first. Say `/team` in that "
-        "channel once, then `/standup` each day.",
+        "channel once. I'll ask you on weekdays at 09:30, or say `/standup`.",
         choices=[_START, *bot.suggestions],
     )
 
@@ -155,6 +156,8 @@ async def resolve(turn: Turn) -> None:
 async def choose_team(turn: Turn) -> None:
     if room := team.room_of(turn):
         team.remember(turn, room)
+        turn.put(HOSTS, team.of(turn).key, team.person(turn))
+        turn.join("team-summary")
         turn.say(
             "From now on your stand-ups go to the channel where you said that.", choices=[_START]
         )
@@ -170,12 +173,24 @@ async def choose_team(turn: Turn) -> None:
 @bot.action("leave_team")
 async def leave_team(turn: Turn) -> None:
     team.forget(turn)
+    turn.leave("team-summary")
     turn.say(NO_TEAM)
 
 
 @bot.command("help", help="what I understand")
 async def show_help(turn: Turn) -> None:
     turn.say(HELP)
+
+
+@bot.action("post_summary")
+async def post_summary(turn: Turn) -> None:
+    """Tell the room what was reported; its program runs for everybody who chose the room, and the
+    one who did so last speaks."""
+    whose = team.of(turn)
+    if whose.room is None or (await turn.topic(HOSTS)).get(whose.key) != team.person(turn):
+        return
+    day = _today(turn)
+    turn.post(whose.room, entries.digest(await entries.of_day(turn, whose, day), day))
 
 
 # --- the same in words, for a mention in a room, where a slash may not reach the bot
