@@ -17,7 +17,8 @@ from shared.utils.ids import new_id
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # a Monday
 SENDS = """
 SELECT step_key, occurrence, state, skip_reason, generation, due_at, planned_at, contact_id
-FROM app.scheduled_sends WHERE creator_id = $1 ORDER BY step_key, due_at, id
+FROM app.scheduled_sends
+WHERE creator_id = $1 AND source_kind = 'step' ORDER BY step_key, due_at, id
 """
 
 
