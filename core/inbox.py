@@ -64,8 +64,8 @@ WITH fresh AS (
   RETURNING last_seq
 ), heard AS (
   UPDATE app.contact_identities
-  SET last_inbound_at = $14::timestamptz, reachable = CASE WHEN reachable IN ('blocked', 'deactivated', 'invalid')
-                                              THEN 'yes' ELSE reachable END
+  SET last_inbound_at = $14::timestamptz,
+      reachable = CASE WHEN reachable = 'opted_out' THEN reachable ELSE 'yes' END
   WHERE creator_id = $1 AND channel_id = $2 AND address = $13 AND EXISTS (SELECT FROM fresh)
     AND (reachable IN ('blocked', 'deactivated', 'invalid')
          OR last_inbound_at IS NULL OR last_inbound_at < $14::timestamptz - interval '1 minute')
@@ -73,8 +73,8 @@ WITH fresh AS (
   UPDATE app.scheduled_sends SET state = 'cancelled', skip_reason = 'replied', settled_at = $14
   WHERE creator_id = $1 AND EXISTS (SELECT FROM fresh) AND id IN (
     SELECT id FROM app.scheduled_sends
-    WHERE creator_id = $1 AND contact_id = $8 AND class = 'nudge' AND state = 'waiting'
-    FOR UPDATE SKIP LOCKED)
+    WHERE creator_id = $1 AND contact_id = $8 AND state = 'waiting' AND class = 'nudge'
+      AND source_kind = 'step' FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
                           kind, author, external_id, text, payload, status, occurred_at)

@@ -17,7 +17,7 @@ DEFINERS = ["app.find_api_key(text)", "app.find_channel(text,text)"]
 DUE = "((inbound_due_at IS NOT NULL) OR (outbound_due_at IS NOT NULL))"
 UNFINISHED = "(status = ANY (ARRAY['pending'::text, 'reading'::text, 'indexing'::text]))"
 LOOKS = "((status = 'live'::text) AND (looks_at < 'infinity'::timestamp with time zone))"
-WAITING = "(state = ANY (ARRAY['waiting'::text, 'claimed'::text]))"
+WAITING = "(state = ANY (ARRAY['waiting'::text, 'claimed'::text, 'sent'::text]))"
 OVERDUE = "((state = 'queued'::text) AND (overdue_at IS NULL))"
 RUNNING = "(state = ANY (ARRAY['waiting'::text, 'running'::text]))"
 OPEN = "((state <> ALL (ARRAY['done'::text, 'aborted'::text])) AND (NOT is_paused))"
@@ -51,7 +51,8 @@ REVIEWED_COLUMNS = {
     "cairn_dispatch SELECT knowledge_documents": "creator_id id status updated_at",
     "cairn_dispatch SELECT embedding_migrations": "creator_id id state is_paused due_at",
     "cairn_dispatch SELECT coaching_programs": "creator_id id status looks_at",
-    "cairn_dispatch SELECT scheduled_sends": "creator_id state due_at due_slot settled_at",
+    "cairn_dispatch SELECT scheduled_sends": "creator_id state due_at due_slot settled_at"
+    " answer_until answered_at missed_at",
     "cairn_dispatch SELECT tickets": "creator_id id state respond_by overdue_at",
     "cairn_dispatch SELECT contact_imports": "creator_id id state due_at",
     "cairn_dispatch SELECT contact_exports": "creator_id id state due_at",

@@ -35,7 +35,7 @@ SELECT m.id, m.seq, m.direction, m.author, m.external_id, m.text, m.payload, m.c
         LIMIT 1) AS label
 FROM app.messages m
 LEFT JOIN app.messages i ON i.creator_id = $1 AND i.id = m.in_reply_to AND i.kind <> 'start'
-WHERE m.creator_id = $1 AND m.conversation_id = $2 AND m.seq > $3 AND m.kind <> 'start'
+WHERE m.creator_id = $1 AND m.conversation_id = $2 AND m.seq > $3 AND m.kind NOT IN ('start', 'due')
   AND m.status <> 'canceled'
 ORDER BY m.seq LIMIT $4
 """

@@ -24,7 +24,8 @@ def is_poison(work: Work) -> bool:
 def apology(work: Work) -> Thought:
     """Put the message among the dead, say so once, keep everything else as it was."""
     return Thought(
-        replies=[Message(text=APOLOGY)],
+        # Who was to be written to hasn't asked for anything.
+        replies=[] if work.kind == "due" else [Message(text=APOLOGY)],
         memory=work.memory,
         session=work.session,
         status="dead",

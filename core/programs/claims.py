@@ -6,7 +6,7 @@ never part of a circle of waiting, whatever else a transaction holds.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from core.programs.definition import SendClass
 from shared.database import PgConnection
 
 MAX_PAIRS = 10_000  # (minute, creator) pairs looked at in one tick
+MAX_LEFT_OVER = 1_000
+STUCK_AFTER = timedelta(minutes=2)  # a turn that still waits isn't counted, however long
 CLASSES: tuple[str, ...] = get_args(SendClass)  # the first one goes first
 
 # From pair to pair by the index, each step one descent: rows that are due later, or behind others
@@ -39,15 +41,45 @@ GROUP BY creator_id ORDER BY min(due_slot), creator_id
 """
 # Held by the first until it commits: caps and paces of a creator are counted by one at a time.
 _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('scheduler ' || $1::text, 0))"
+_COLUMNS = """
+id, contact_id, source_kind, source_id, step_key, occurrence, generation, class AS send_class,
+purpose, planned_at, due_at, window_end, channel_id, created_at, defer_reason, deferrals
+"""
 # Class by class, the oldest first, each by its own range of one index.
-_CLAIM = """
+_CLAIM = f"""
 SELECT s.* FROM unnest($3::text[]) AS k (class) CROSS JOIN LATERAL (
-  SELECT id, contact_id, source_kind, source_id, step_key, occurrence, generation, class, purpose,
-         planned_at, due_at, window_end, channel_id, created_at, defer_reason, deferrals
-  FROM app.scheduled_sends
+  SELECT {_COLUMNS} FROM app.scheduled_sends
   WHERE creator_id = $1 AND state = 'waiting' AND class = k.class AND due_at <= $2
   ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) s
 LIMIT $4
+"""  # noqa: S608 - constants only
+_CLAIMED = f"""
+SELECT {_COLUMNS} FROM app.scheduled_sends
+WHERE creator_id = $1 AND id = $2 AND state = 'claimed'
+"""  # noqa: S608
+# Questions whose time is over, and turns that ended without settling their send.
+_MISSED = f"""
+SELECT {_COLUMNS} FROM app.scheduled_sends
+WHERE creator_id = $1 AND state = 'sent' AND answered_at IS NULL AND missed_at IS NULL
+  AND answer_until <= $2
+ORDER BY answer_until LIMIT $3 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+_STUCK = f"""
+SELECT {_COLUMNS} FROM app.scheduled_sends s
+WHERE creator_id = $1 AND state = 'claimed' AND settled_at <= $2
+  AND NOT EXISTS (SELECT FROM app.messages m
+                  WHERE m.creator_id = $1 AND m.id = s.message_id AND m.status = 'pending')
+ORDER BY settled_at LIMIT $3 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+# Both sets are small, or their oldest are dealt with first.
+_LEFT_OVER = """
+SELECT DISTINCT creator_id FROM (
+  (SELECT creator_id FROM app.scheduled_sends
+   WHERE state = 'sent' AND answered_at IS NULL AND missed_at IS NULL AND answer_until <= $1
+   ORDER BY answer_until LIMIT $3)
+  UNION ALL
+  (SELECT creator_id FROM app.scheduled_sends WHERE state = 'claimed' AND settled_at <= $2
+   ORDER BY settled_at LIMIT $3)) AS found
 """
 
 
@@ -97,10 +129,35 @@ async def claim(
     One at a time keeps a person's messages in order and their caps exact.
     """
     rows = await connection.fetch(_CLAIM, creator_id, now, CLASSES, limit)
-    return first_of_each(
-        Send(send_class=row["class"], **{k: v for k, v in row.items() if k != "class"})
-        for row in rows
-    )
+    return first_of_each(Send(**row) for row in rows)
+
+
+async def claimed(connection: PgConnection, creator_id: UUID, send_id: UUID) -> Send | None:
+    """A send that a turn is to settle; None when that has happened."""
+    row = await connection.fetchrow(_CLAIMED, creator_id, send_id)
+    return Send(**row) if row else None
+
+
+async def left_over(connection: PgConnection, now: datetime) -> list[UUID]:
+    """Creators with questions nobody answered in time, or sends whose turn died."""
+    rows = await connection.fetch(_LEFT_OVER, now, now - STUCK_AFTER, MAX_LEFT_OVER)
+    return [row["creator_id"] for row in rows]
+
+
+async def missed(
+    connection: PgConnection, creator_id: UUID, now: datetime, limit: int
+) -> list[Send]:
+    """Questions that nobody answered in time, locked; at most one of each contact."""
+    rows = await connection.fetch(_MISSED, creator_id, now, limit)
+    return first_of_each(Send(**row) for row in rows)
+
+
+async def stuck(
+    connection: PgConnection, creator_id: UUID, now: datetime, limit: int
+) -> list[Send]:
+    """Claimed sends whose turn ended without them, locked; at most one of each contact."""
+    rows = await connection.fetch(_STUCK, creator_id, now - STUCK_AFTER, limit)
+    return first_of_each(Send(**row) for row in rows)
 
 
 def first_of_each(sends: Iterable[Send]) -> list[Send]:

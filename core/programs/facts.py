@@ -20,6 +20,7 @@ from core.programs.claims import Send
 from core.programs.definition import Content, QuietHours, Step
 from core.programs.gates import IMPOSED, Facts, Halt, Place
 from core.programs.planning import Enrolled
+from core.programs.progress import Progress, read_progress
 from core.usage import sends_left
 from shared.database import PgConnection, Record
 from shared.utils.zones import is_zone
@@ -153,7 +154,7 @@ async def read(
     connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
 ) -> list[Subject]:
     """The sends with all they are judged by, without those that somebody else is at."""
-    sources = await _sources(connection, creator, sends, now)
+    sources = await read_sources(connection, creator, sends, now)
     sends = [send for send in sends if send.id in sources]
     contact_ids = [send.contact_id for send in sends]
     people = {row["id"]: row for row in await connection.fetch(_PEOPLE, creator.id, contact_ids)}
@@ -182,7 +183,7 @@ async def read(
 # --- what a send is of
 
 
-async def _sources(
+async def read_sources(
     connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
 ) -> dict[UUID, Source]:
     """By send; those whose rows are held elsewhere are absent."""
@@ -197,19 +198,28 @@ async def _sources(
     return found | await _of_broadcasts(connection, creator, by_kind.get("broadcast", []))
 
 
+async def read_enrolled(
+    connection: PgConnection, creator_id: UUID, sends: Sequence[Send], now: datetime
+) -> dict[UUID, Enrolled | None]:
+    """By id: enrolments of these sends that nobody else is at, held; None for one without a
+    published program."""
+    wanted = sorted({send.source_id for send in sends if send.source_kind == "step"})
+    if not wanted:
+        return {}
+    held = [row["id"] for row in await connection.fetch(_HOLD, creator_id, wanted)]
+    found = await planning.enrolled(connection, creator_id, held, now)
+    return {id_: found.get(id_) for id_ in held}
+
+
 async def _of_steps(
     connection: PgConnection, creator: Creator, sends: list[Send], now: datetime
 ) -> dict[UUID, Source]:
-    if not sends:
-        return {}
-    wanted = sorted({send.source_id for send in sends})
-    held = [row["id"] for row in await connection.fetch(_HOLD, creator.id, wanted)]
-    enrolled = await planning.enrolled(connection, creator.id, held, now)
+    held = await read_enrolled(connection, creator.id, sends, now)
     gone = Source(halt=Halt(reason="step_gone", is_final=True))
+    found = {send.id: held[send.source_id] for send in sends if send.source_id in held}
+    by_id = {send.id: send for send in sends}
     return {
-        send.id: _of_step(send, enrolled[send.source_id]) if send.source_id in enrolled else gone
-        for send in sends
-        if send.source_id in enrolled or send.source_id in held
+        id_: _of_step(by_id[id_], enrolled) if enrolled else gone for id_, enrolled in found.items()
     }
 
 
@@ -391,6 +401,12 @@ def has_content(source: Source) -> bool:
     return bool(source.content) or must_think(source)
 
 
+def tells_progress(source: Source) -> bool:
+    """Whether what is said depends on how somebody is getting on."""
+    shows = source.step is not None and source.step.show is not None
+    return shows or bool(speaking.wanted(source.content) & {"goal", "streak"})
+
+
 def _is_late(send: Send, source: Source, now: datetime) -> bool:
     """Whether it was missed, by us or because others held it up, and isn't made up for."""
     is_ours = send.defer_reason is not None and send.defer_reason not in IMPOSED
@@ -403,6 +419,5 @@ def _is_late(send: Send, source: Source, now: datetime) -> bool:
 def _has_replied(send: Send, source: Source, person: Record) -> bool:
     """Whether the person wrote after this nudge was decided on."""
     heard = person["last_inbound_at"]
-    if send.source_kind != "step":
-        return False
-    return heard is not None and send.created_at < heard
+    is_nudge = send.source_kind == "step" and send.send_class == "nudge"
+    return is_nudge and heard is not None and send.created_at < heard

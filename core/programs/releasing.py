@@ -59,10 +59,11 @@ SELECT $1, s.id, s.conversation_id, s.channel_id, s.contact_id, n.last_seq, 'out
        CASE WHEN NOT s.push THEN now() END
 FROM said s JOIN numbered n ON n.id = s.conversation_id
 """
+# Without text: what is said is found by the turn, and nobody has said anything yet.
 _ASK_TURNS = """
 WITH asked AS (
-  SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::jsonb[])
-    AS s (id, conversation_id, channel_id, contact_id, text, payload)
+  SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[])
+    AS s (id, conversation_id, channel_id, contact_id, send_id)
 ), numbered AS (
   UPDATE app.ai_conversations v
   SET last_seq = last_seq + 1, inbound_due_at = coalesce(inbound_due_at, now()),
@@ -72,8 +73,8 @@ WITH asked AS (
 )
 INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
   kind, author, text, payload, status)
-SELECT $1, s.id, s.conversation_id, s.channel_id, s.contact_id, n.last_seq, 'in', 'due', 'bot',
-       s.text, s.payload, 'pending'
+SELECT $1, s.id, s.conversation_id, s.channel_id, s.contact_id, n.last_seq, 'in', 'due', 'bot', '',
+       jsonb_build_object('send_id', s.send_id), 'pending'
 FROM asked s JOIN numbered n ON n.id = s.conversation_id
 """
 _SETTLE = """
@@ -90,6 +91,9 @@ FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $
 WHERE s.creator_id = $1 AND s.id = n.id AND s.state = ANY ($9)
 RETURNING s.id
 """
+_MISS = """
+UPDATE app.scheduled_sends SET missed_at = $3 WHERE creator_id = $1 AND id = ANY ($2)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +107,15 @@ class Said:
     message: Message
     push: bool
     expires_at: datetime | None = None
+    deferrals: int = 0
 
     @property
     def id(self) -> UUID:
         return message_id(self.send_id)
+
+    @property
+    def due_id(self) -> UUID:
+        return due_id(self.send_id, self.deferrals)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -134,9 +143,9 @@ def message_id(send_id: UUID) -> UUID:
     return derived_id(send_id, "send")
 
 
-def due_id(send_id: UUID) -> UUID:
-    """Of the row that asks for a turn."""
-    return derived_id(send_id, "due")
+def due_id(send_id: UUID, deferrals: int) -> UUID:
+    """Of the row that asks for a turn: another one after the turn put it off."""
+    return derived_id(send_id, f"due:{deferrals}")
 
 
 async def open_conversations(
@@ -186,14 +195,13 @@ async def say(
 
 
 async def ask_turns(connection: PgConnection, creator_id: UUID, asked: Sequence[Said]) -> None:
-    """Let each conversation take a turn that finds the words; what is written is its draft."""
+    """Let each conversation take a turn that finds the words."""
     if asked:
         await connection.execute(
             _ASK_TURNS,
             creator_id,
-            *_addressed(asked, [due_id(one.send_id) for one in asked]),
-            [one.message.text for one in asked],
-            [one.payload for one in asked],
+            *_addressed(asked, [one.due_id for one in asked]),
+            [one.send_id for one in asked],
         )
 
 
@@ -228,3 +236,11 @@ async def settle(
         now,
     )
     return frozenset(row["id"] for row in rows)
+
+
+async def miss(
+    connection: PgConnection, creator_id: UUID, send_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Remember that programs know of these questions that nobody answered."""
+    if send_ids:
+        await connection.execute(_MISS, creator_id, list(send_ids), now)

@@ -5,7 +5,7 @@ that a hundred thousand sends of one delay nobody else's. Any number of schedule
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,18 +15,21 @@ import structlog
 from core.channels import ChannelAdapter
 from core.jobs import PROACTIVE, enqueue_many
 from core.live import CHANGED, LiveBus
-from core.programs import claims, facts, flow, gates, planning, releasing, silence, speaking
+from core.programs import claims, facts, flow, gates, onward, releasing, silence, speaking
+from core.programs.composing import compose
 from core.programs.facts import Creator, Subject
 from core.programs.gates import Place, Verdict
+from core.programs.onward import OUTCOMES, Done
 from core.programs.pacing import Paces
 from core.programs.releasing import Said, Settled
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Unavailable
 from shared.failpoints import failpoint
-from shared.messages import Message
 from shared.utils.clock import Clock, utc_now
 
 log = structlog.get_logger(__name__)
+
+Advance = Callable[[UUID, int], Awaitable[int]]
 
 BATCH = 500
 SMALL_BATCH = 50
@@ -37,7 +40,7 @@ PARALLEL = 4  # creators at once; each holds a connection for as long as its bat
 class Batch:
     """What a batch of one creator comes to, before it is written."""
 
-    judged: list[tuple[Subject, Verdict]] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     asked: list[Said] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -73,30 +76,21 @@ class Scheduler:
         now = self._clock.now()
         async with self._database.dispatch() as connection:
             creators = await claims.due_creators(connection, now)
+            left_over = await claims.left_over(connection, now)
         # The more creators wait, the smaller are the batches: each soon has its turn again.
         limit = max(SMALL_BATCH, BATCH // max(1, len(creators)))
         places = asyncio.Semaphore(PARALLEL)
 
-        async def work(creator_id: UUID) -> int:
+        async def work(advance: Advance, creator_id: UUID) -> int:
             async with places:
-                return await self._survived(creator_id, limit)
+                return await _survived(advance, creator_id, limit)
 
-        return sum(await asyncio.gather(*map(work, creators)))
-
-    async def _survived(self, creator_id: UUID, limit: int) -> int:
-        """One creator's trouble must not keep the others from their turn."""
-        try:
-            return await self.advance(creator_id, limit)
-        except Unavailable:
-            return 0
-        except Exception as error:
-            log.error(
-                "scheduler.failed",
-                creator_id=str(creator_id),
-                error=type(error).__name__,
-                exc_info=error,
+        return sum(
+            await asyncio.gather(
+                *(work(self.advance, creator_id) for creator_id in creators),
+                *(work(self.tidy_up, creator_id) for creator_id in left_over),
             )
-            return 0
+        )
 
     async def advance(self, creator_id: UUID, limit: int = BATCH) -> int:
         """One batch of one creator, unless another scheduler is at it; how many it came to."""
@@ -115,6 +109,21 @@ class Scheduler:
         for conversation_id in batch.pulled:
             await self._live.publish(creator_id, conversation_id, CHANGED)
         return len(batch.settled) + batch.aside
+
+    async def tidy_up(self, creator_id: UUID, limit: int = BATCH) -> int:
+        """Let programs go on where nobody answered in time, or where a turn died; how many."""
+        now = self._clock.now()
+        async with self._database.transaction(creator_id) as connection:
+            if not await claims.is_alone(connection, creator_id):
+                return 0
+            missed = await claims.missed(connection, creator_id, now, limit)
+            over = await _done_with(connection, creator_id, missed, "timed_out", now)
+            await releasing.miss(connection, creator_id, claims.ids_of(over), now)
+            stuck = await claims.stuck(connection, creator_id, now, limit)
+            dead = await _done_with(connection, creator_id, stuck, "skipped", now)
+            given_up = [Settled(send_id=s.id, state="skipped", reason="no_content") for s in dead]
+            await releasing.settle(connection, creator_id, given_up, now, states=("claimed",))
+        return len(over) + len(dead)
 
     async def _batch(
         self,
@@ -135,6 +144,37 @@ class Scheduler:
             _add(batch, creator, subject, verdict, places, now)
         await paces.write(connection, creator_id)
         return batch
+
+
+async def _survived(advance: Advance, creator_id: UUID, limit: int) -> int:
+    """One creator's trouble must not keep the others from their turn."""
+    try:
+        return await advance(creator_id, limit)
+    except Unavailable:
+        return 0
+    except Exception as error:
+        log.error(
+            "scheduler.failed",
+            creator_id=str(creator_id),
+            error=type(error).__name__,
+            exc_info=error,
+        )
+        return 0
+
+
+async def _done_with(
+    connection: PgConnection,
+    creator_id: UUID,
+    sends: Sequence[claims.Send],
+    outcome: flow.Outcome,
+    now: datetime,
+) -> list[claims.Send]:
+    """Those of these sends whose programs are free to go on, and have."""
+    enrolled = await facts.read_enrolled(connection, creator_id, sends, now)
+    over = [send for send in sends if send.source_kind != "step" or send.source_id in enrolled]
+    done = [Done(send, enrolled.get(send.source_id), outcome) for send in over]
+    await onward.go_on(connection, creator_id, done, now)
+    return over
 
 
 def _within_limits(
@@ -190,10 +230,10 @@ def _add(
     elif verdict.kind != "send":
         state: releasing.State = "expired" if verdict.kind == "expire" else "skipped"
         batch.settled.append(Settled(send_id=send.id, state=state, reason=verdict.reason))
-        batch.judged.append((subject, verdict))
+        batch.done.append(_done(subject, verdict))
     elif verdict.place is None:
         batch.settled.append(Settled(send_id=send.id, state="sent"))
-        batch.judged.append((subject, verdict))
+        batch.done.append(_done(subject, verdict))
     elif send.contact_id in conversations:
         _release(batch, creator, subject, verdict.place, conversations[send.contact_id], now)
 
@@ -212,7 +252,7 @@ def _release(
     message = compose(subject)
     if message is None and not thinks:
         batch.settled.append(Settled(send_id=send.id, state="skipped", reason="no_content"))
-        batch.judged.append((subject, Verdict(kind="skip", reason="no_content")))
+        batch.done.append(_done(subject, Verdict(kind="skip")))
         return
     left = send.window_end - now if send.window_end else None
     said = Said(
@@ -224,6 +264,7 @@ def _release(
         push=creator.channels[place.channel_id].capabilities.delivery == "push",
         # Deliveries go by the wall clock.
         expires_at=utc_now() + left if left else None,
+        deferrals=send.deferrals,
     )
     until = flow.answer_until(step, now, subject.facts.zone) if step else None
     (batch.asked if thinks else batch.said).append(said)
@@ -232,63 +273,24 @@ def _release(
             send_id=send.id,
             state="claimed" if thinks else "sent",
             channel_id=place.channel_id,
-            message_id=releasing.due_id(send.id) if thinks else said.id,
+            message_id=said.due_id if thinks else said.id,
             answer_until=None if thinks else until,
         )
     )
     if not thinks:
-        batch.judged.append((subject, Verdict(kind="send", place=place)))
+        batch.done.append(_done(subject, Verdict(kind="send")))
 
 
-def compose(subject: Subject) -> Message | None:
-    """What the send says, as far as it is written."""
-    source, person = subject.source, subject.person
-    step = source.step
-    values = {
-        k: str(v) for k, v in person["attributes"].items() if isinstance(v, str | int | float)
-    }
-    return speaking.message(
-        source.content,
-        locales=subject.locales,
-        values=values | {"name": person["name"]},
-        expects=step.expects if step and step.kind in flow.ASKS else None,
-        send_id=subject.send.id,
-    )
+def _done(subject: Subject, verdict: Verdict) -> Done:
+    return Done(subject.send, subject.source.enrolled, OUTCOMES[verdict.kind])
 
 
 async def _write(connection: PgConnection, creator_id: UUID, batch: Batch, now: datetime) -> None:
     await releasing.say(connection, creator_id, batch.said, now)
     await releasing.ask_turns(connection, creator_id, batch.asked)
     await releasing.settle(connection, creator_id, batch.settled, now)
-    await move_on(connection, creator_id, batch.judged, now)
-    await silence.go_on(connection, creator_id, [one.send for one, _ in batch.judged], now)
+    await onward.go_on(connection, creator_id, batch.done, now)
     pushed = [(creator_id, id_) for id_ in batch.pushed]
     await enqueue_many(connection, "deliver", pushed, priority=PROACTIVE)
     turns = [(creator_id, one.conversation_id) for one in batch.asked]
     await enqueue_many(connection, "turn", turns, priority=PROACTIVE)
-
-
-async def move_on(
-    connection: PgConnection,
-    creator_id: UUID,
-    judged: Sequence[tuple[Subject, Verdict]],
-    now: datetime,
-) -> None:
-    """Let each enrolment go on from the step that was settled."""
-    outcomes: dict[str, flow.Outcome] = {"send": "sent", "skip": "skipped", "expire": "expired"}
-    moved = []
-    for subject, verdict in judged:
-        enrolled = subject.source.enrolled
-        if enrolled is None or enrolled.row.status != "active":
-            continue
-        send = subject.send
-        moves = flow.settled(
-            enrolled.program.definition,
-            enrolled.state,
-            send.step_key,
-            outcomes[verdict.kind],
-            send.occurrence,
-            now,
-        )
-        moved.append((enrolled.row, moves))
-    await planning.apply_many(connection, creator_id, moved, now)

@@ -183,6 +183,7 @@ def _sends() -> None:
       -- a check-in or question: until when an answer counts, and when it came
       answer_until timestamptz,
       answered_at  timestamptz,
+      missed_at    timestamptz,  -- nobody answered in time, and the program has heard of it
       created_at   timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, id),
       UNIQUE (creator_id, source_kind, source_id, step_key, contact_id, generation, occurrence),
@@ -202,6 +203,8 @@ def _sends() -> None:
       WHERE state = 'sent';
     CREATE INDEX scheduled_sends_open ON app.scheduled_sends (creator_id, contact_id, answer_until)
       WHERE state = 'sent' AND answer_until IS NOT NULL AND answered_at IS NULL;
+    CREATE INDEX scheduled_sends_missed ON app.scheduled_sends (answer_until)
+      WHERE state = 'sent' AND answered_at IS NULL AND missed_at IS NULL;
     CREATE INDEX scheduled_sends_listed ON app.scheduled_sends (creator_id, due_at, id);
     CREATE INDEX scheduled_sends_stuck ON app.scheduled_sends (settled_at)
       WHERE state = 'claimed';
@@ -500,8 +503,9 @@ def _dispatch() -> None:
     # Which creators have something due; never what, nor to whom.
     rls.script("""
     CREATE POLICY dispatch_sees_waiting ON app.scheduled_sends FOR SELECT TO cairn_dispatch
-      USING (state IN ('waiting', 'claimed'));
-    GRANT SELECT (creator_id, state, due_at, due_slot, settled_at)
+      USING (state IN ('waiting', 'claimed', 'sent'));
+    GRANT SELECT (creator_id, state, due_at, due_slot, settled_at, answer_until, answered_at,
+                  missed_at)
       ON app.scheduled_sends TO cairn_dispatch;
     CREATE POLICY dispatch_sees_overdue ON app.tickets FOR SELECT TO cairn_dispatch
       USING (state = 'queued' AND overdue_at IS NULL);
