@@ -16,7 +16,7 @@ from core.llm.writer import Order, Writer
 from core.programs import answers
 from core.programs import goals as their_goals
 from core.programs import progress, recording, speaking
-from core.programs.answers import Answer, OutOfRange, Tapped, Value
+from core.programs.answers import Answer, OutOfRange, Source, Tapped, Value
 from core.programs.asked import Asked, read_asked
 from core.programs.progress import Line
 from core.programs.streaks import DAYS_OF_A_WEEK
@@ -73,7 +73,7 @@ class Asking:
         if value is None:  # the question has changed since
             _ask_again(call, asked)
         else:
-            await self._record(call, session, asked, Answer(value=value, source="button"))
+            await self._record(call, session, asked, Answer(value=value, source=_by(call)))
 
     async def take_text(self, call: Call, session: dict[str, Any], *, is_known: bool) -> bool:
         """Take a text as an answer to the latest open question; False when it is none.
@@ -157,6 +157,13 @@ def hears(call: Call) -> None:
         await recording.hear(connection, call)
 
     call.effects.append(hear)
+
+
+def _by(call: Call) -> Source:
+    """How a choice was picked: tapped, or written as its label or number."""
+    if call.work.kind == "action":
+        return "button"
+    return "number" if any(char.isdigit() for char in call.work.text) else "words"
 
 
 # --- which question
