@@ -21,6 +21,7 @@ NAMES = (
     "ingest",
     "retrieval",
     "crowded_retrieval",
+    "broadcasts",
 )
 
 

@@ -29,7 +29,7 @@ SELECT $1, c.type || '/' || c.bot, {HASH_SQL}, u.purpose, gen_random_uuid(), now
 FROM app.contact_identities i JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
 CROSS JOIN unnest($4::text[]) u (purpose)
 WHERE i.creator_id = $1 AND i.channel_id = $2 AND i.contact_id = ANY ($3)
-"""
+"""  # noqa: S608
 
 
 async def add_crowd(

@@ -39,15 +39,15 @@ INSERT INTO app.scheduled_sends (creator_id, id, contact_id, source_kind, source
                                  planned_at, due_at, window_end, channel_id)
 SELECT $1, {_ID}, id, 'broadcast', {{source}}::uuid, 'broadcast', $2, due_at, due_at,
   due_at + {{expires}}::float8 * interval '1 second', $3 FROM due
-ON CONFLICT DO NOTHING
 """  # noqa: S608 - constants only
-_RESPREAD = """
-UPDATE app.scheduled_sends s SET due_at = due.due_at, defer_reason = NULL,
-  window_end = due.due_at + {expires}::float8 * interval '1 second'
-FROM due
-WHERE s.creator_id = $1 AND s.source_kind = 'broadcast' AND s.source_id = {source}::uuid
-  AND s.contact_id = due.id AND s.state = 'waiting'
+# As a conflict rather than a join: the planner knows nothing yet of rows that were just written,
+# and would compare each with each.
+_ANEW = """
+ON CONFLICT (creator_id, source_kind, source_id, step_key, contact_id, generation, occurrence)
+DO UPDATE SET due_at = excluded.due_at, window_end = excluded.window_end, defer_reason = NULL
+WHERE scheduled_sends.state = 'waiting'
 """
+_ONCE = "ON CONFLICT DO NOTHING"
 _PARK = """
 UPDATE app.scheduled_sends SET due_at = $3, defer_reason = 'broadcast_paused'
 WHERE creator_id = $1 AND source_kind = 'broadcast' AND source_id = $2 AND state = 'waiting'
@@ -74,14 +74,14 @@ async def plan(
     connection: PgConnection, broadcast_id: UUID, reach: ReachSql, spread: Spread
 ) -> int:
     """A row for each contact that has none yet; how many there are."""
-    return await _spread(connection, _INSERT, broadcast_id, reach, spread)
+    return await _spread(connection, _INSERT + _ONCE, broadcast_id, reach, spread)
 
 
 async def spread_anew(
     connection: PgConnection, broadcast_id: UUID, reach: ReachSql, spread: Spread
 ) -> int:
     """New moments for the contacts that still wait."""
-    return await _spread(connection, _RESPREAD, broadcast_id, reach, spread)
+    return await _spread(connection, _INSERT + _ANEW, broadcast_id, reach, spread)
 
 
 async def park(connection: PgConnection, creator_id: UUID, broadcast_id: UUID) -> int:

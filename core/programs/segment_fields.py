@@ -63,7 +63,7 @@ def _day(one: Condition, arguments: Arguments, value: str) -> str:
     else:
         sign = {"before": "<", "after": ">", "on": "="}[one.op]
         test = f"{day} {sign} {arguments.bind(read_day(one.value, one.value_path), 'text')}"
-    is_day = rf"{text} ~ '^\d{{4}}-\d\d-\d\d($|[T ])'"
+    is_day = rf"{text} ~ '^\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])($|[T ])'"
     return f"coalesce(jsonb_typeof({value}) = 'string' AND {is_day} AND {test}, false)"
 
 

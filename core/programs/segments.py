@@ -122,7 +122,7 @@ class _Compiler:
             raise refuse(path, f"is one condition too many; {MAX_CONDITIONS} are allowed")
         field, key = _field(node["field"], path)
         op = node.get("op")
-        if op not in field.ops:
+        if not isinstance(op, str) or op not in field.ops:
             raise refuse(f"{path}.op", f"{node['field']} has {_listed(field.ops)}")
         if "within" in node and not field.is_counted:
             raise refuse(f"{path}.within", f"{node['field']} is not counted over a time")

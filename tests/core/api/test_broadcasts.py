@@ -1,6 +1,7 @@
-"""Broadcasts over REST: drafts, dry runs, starting once, pause, resume, cancel, what became of it."""
+"""Broadcasts over REST: tried out, started once, paused, resumed, cancelled, and what came of it."""
 
 import asyncio
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -61,7 +62,7 @@ async def test_a_broadcast_is_planned_once_for_everybody(
     rows = await sends(runtime, ada)
     assert {row["contact_id"] for row in rows} == set(crowd)
     assert {row["id"].version for row in rows} == {7}
-    gaps = {b["due_at"] - a["due_at"] for a, b in zip(rows, rows[1:], strict=False)}
+    gaps = {b["due_at"] - a["due_at"] for a, b in itertools.pairwise(rows)}
     assert gaps == {timedelta(seconds=9.5)}
     assert {row["window_end"] - row["due_at"] for row in rows} == {timedelta(hours=6)}
 
