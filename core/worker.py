@@ -14,8 +14,10 @@ from pgqueuer.core.qm import QueueManager
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
 from core.privacy.jobs import sweep_privacy
+from core.programs.entering import sweep_segments
 from core.runtime import Runtime
 from core.sweeper import sweep, sweep_documents, sweep_imports, sweep_migrations
+from core.ticket_watch import watch_tickets
 from shared.errors import AppError, Unavailable
 from shared.queue_settings import QUEUE
 
@@ -25,6 +27,7 @@ DEQUEUE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
 RECONNECT_SECONDS = 1.0
 LISTEN_SECONDS = 5.0
+WATCH_SECONDS = 3.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 MIGRATIONS_EVERY = 5
@@ -52,7 +55,8 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, within the grace period."""
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(h()) for h in (self._sweep, self._schedule, self._listen)]
+            loops = (self._sweep, self._schedule, self._watch, self._listen)
+            helpers = [group.create_task(loop()) for loop in loops]
             await self._work()
             for helper in helpers:
                 helper.cancel()
@@ -181,6 +185,15 @@ class Worker:
             with _survived("tick.failed"):
                 count = await self._runtime.scheduler.tick()
             await asyncio.sleep(min(pause, time.monotonic() - began) if count else pause)
+
+    async def _watch(self) -> None:
+        """Look after what goes by the programs' clock and is in no hurry."""
+        database, clock = self._runtime.database, self._runtime.clock
+        while True:
+            with _survived("watch.failed"):
+                await sweep_segments(database, clock.now())
+                await watch_tickets(database, clock.now())
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _listen(self) -> None:
         """Keep one listener for each channel that is polled instead of called."""
