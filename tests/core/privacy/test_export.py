@@ -1,0 +1,152 @@
+"""An export holds everything of one contact and nothing of anybody else, and proves it."""
+
+import csv
+import hashlib
+import io
+import json
+from typing import Any
+
+import pytest
+
+from core.privacy import export, tables
+from core.privacy.inventory import HOLDINGS
+from core.privacy.people import ContactLinked
+from core.runtime import Runtime
+from shared.errors import AttachmentGone, NotFound
+from shared.models.exports import ExportRow
+from tests.core.privacy.lives import Life
+
+# Rows come only with other things than these lives do.
+_ELSEWHERE = {"contact_links", "contact_erasures"}
+
+
+async def exported(life: Life) -> tuple[ExportRow, dict[str, bytes]]:
+    privacy = life.runtime.privacy
+    asked = await privacy.ask_export(life.creator_id, life.contact_id, actor="test")
+    await privacy.export(life.creator_id, asked.id)
+    row = await privacy.get_export(life.creator_id, asked.id)
+    files = {f["name"]: await read(life, row, f["name"]) for f in row.manifest["files"]}
+    return row, files
+
+
+async def read(life: Life, row: ExportRow, name: str) -> bytes:
+    data, part = b"", -1
+    while found := await life.runtime.privacy.next_part(life.creator_id, row.id, name, part):
+        part, more = found
+        data += more
+    return data
+
+
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+async def test_everything_is_there_once_and_proved(ada: Life, bob: Life, eve: Life) -> None:
+    row, files = await exported(ada)
+    whole: dict[str, Any] = json.loads(files["contact.json"])
+    assert row.state == "done"
+    for holding in HOLDINGS:
+        if not holding.exported:
+            continue
+        in_csv = rows_of(files[f"{holding.table}.csv"])
+        assert len(in_csv) == row.manifest["rows"][holding.table], holding.table
+        assert in_csv or holding.table in _ELSEWHERE, holding.table
+        if not holding.by_message:
+            assert len(whole[holding.table]) == len(in_csv), holding.table
+    (answer,) = [m for m in whole["messages"] if m["direction"] == "out"]
+    assert [a["provider_id"] for a in answer["send_attempts"]] == ["p-AdaCanary"]
+    assert [r["state"] for r in answer["early_receipts"]] == ["read"]
+    everything = b"".join(files.values()).decode()
+    assert "BobCanary" not in everything
+    assert "EveCanary" not in everything
+    for file in row.manifest["files"]:
+        data = files[file["name"]]
+        assert file["sha256"] == hashlib.sha256(data).hexdigest()
+        assert file["bytes"] == len(data)
+
+
+async def test_a_spreadsheet_takes_nothing_for_a_formula(ada: Life) -> None:
+    _, files = await exported(ada)
+    texts = [row["text"] for row in rows_of(files["messages.csv"])]
+    assert texts[1] == '\'=HYPERLINK("http://evil")\r\nand a second line'
+
+
+async def test_pages_join_without_a_gap(ada: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(9):
+        await ada.says(f"message {n}")
+    monkeypatch.setattr(tables, "PAGE", 2)
+    monkeypatch.setattr(tables.read_page, "__defaults__", (2,))
+    row, files = await exported(ada)
+    listed = json.loads(files["contact.json"])["messages"]
+    told = await ada.run("SELECT id FROM app.messages WHERE creator_id = $1 ORDER BY seq")
+    assert [m["id"] for m in listed] == [str(one["id"]) for one in told]
+    assert [m["id"] for m in rows_of(files["messages.csv"])] == [m["id"] for m in listed]
+    assert row.manifest["rows"]["messages"] == len(listed) == 12
+
+
+async def test_of_a_room_only_their_own_words_are_handed_out(ada: Life, bob: Life) -> None:
+    await ada.says("Ada says AdaInRoom", room="room-1")
+    await bob.says("Bob says BobInRoom", room="room-1")
+    _, files = await exported(ada)
+    assert b"AdaInRoom" in files["messages.csv"]
+    assert b"BobInRoom" not in files["contact.json"]
+
+
+async def test_what_another_step_did_is_not_done_again(ada: Life) -> None:
+    """Two workers at once: each page is written by one of them."""
+    privacy = ada.runtime.privacy
+    asked = await privacy.ask_export(ada.creator_id, ada.contact_id, actor="test")
+    again = await privacy.ask_export(ada.creator_id, ada.contact_id, actor="test")
+    assert again.id == asked.id
+    async with ada.runtime.database.transaction(ada.creator_id) as db:
+        await db.fetch(
+            "SELECT FROM app.contact_exports WHERE creator_id = $1 FOR UPDATE", ada.creator_id
+        )
+        await export.run(ada.runtime.database, ada.creator_id, asked.id)
+    assert (await privacy.get_export(ada.creator_id, asked.id)).state == "waiting"
+
+
+async def test_nobody_exports_another_creators_contact(ada: Life, eve: Life) -> None:
+    with pytest.raises(NotFound):
+        await ada.runtime.privacy.ask_export(eve.creator_id, ada.contact_id, actor="test")
+
+
+async def test_what_was_linked_is_handed_out_with_the_contact_it_was_linked_to(
+    ada: Life, bob: Life, runtime: Runtime
+) -> None:
+    await link(bob, ada)
+    row, files = await exported(ada)
+    assert len(row.manifest["contacts"]) == 2
+    assert b"BobCanary, and this is my secret" in files["contact.json"]
+    with pytest.raises(ContactLinked):
+        await runtime.privacy.ask_export(bob.creator_id, bob.contact_id, actor="test")
+
+
+async def link(life: Life, to: Life) -> None:
+    (identity,) = await life.run(
+        "SELECT id FROM app.contact_identities WHERE creator_id = $1 AND contact_id = $2",
+        life.contact_id,
+    )
+    await life.insert(
+        "contact_links",
+        id=identity["id"],
+        identity_id=identity["id"],
+        from_contact=life.contact_id,
+        to_contact=to.contact_id,
+    )
+
+
+async def test_files_are_deleted_after_a_week(ada: Life) -> None:
+    from core.privacy.jobs import check_file
+    from shared.models import exports
+
+    row, _ = await exported(ada)
+    assert check_file(row, "contact.json") > 0
+    await ada.run("UPDATE app.contact_exports SET expires_at = now() WHERE creator_id = $1")
+    async with ada.runtime.database.transaction(ada.creator_id) as db:
+        await exports.expire(db, ada.creator_id)
+    row = await ada.runtime.privacy.get_export(ada.creator_id, row.id)
+    assert row.state == "expired"
+    assert await read(ada, row, "contact.json") == b""
+    with pytest.raises(AttachmentGone):
+        check_file(row, "contact.json")
