@@ -32,7 +32,10 @@ from core.pace import Pace
 from core.privacy.jobs import Privacy
 from core.programs.answering import Asking
 from core.programs.due_turns import DueTurns
+from core.programs.nudging import Nudging
+from core.programs.nudging import Nudging
 from core.programs.pictures import Pictures
+from core.programs.saying import Saying
 from core.programs.scheduler import Scheduler
 from core.programs.showing import Showing
 from core.rag.calibration import StoredCalibrations
@@ -276,4 +279,10 @@ def _router(opened: _Opened) -> Router:
         clock=opened.clock,
         meter=opened.meter,
         due_turns=DueTurns(database=opened.database, clock=opened.clock, channels=opened.channels),
+        nudging=Nudging(database=opened.database, writer=opened.writer),
+        saying=Saying(
+            nudging=Nudging(database=opened.database, writer=opened.writer),
+            pictures=opened.pictures,
+            clock=opened.clock,
+        ),
     )

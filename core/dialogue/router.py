@@ -25,7 +25,9 @@ from core.leases import Lease
 from core.linking import Linking
 from core.programs import goals, joining
 from core.programs.answering import Asking
-from core.programs.due_turns import DUE, DueTurns, unsaid
+from core.programs.due_turns import DUE, Due, DueTurns, unsaid
+from core.programs.nudging import Nudge, Nudging, Request
+from core.programs.saying import Saying, Words
 from core.programs.showing import Showing
 from core.usage import Meter
 from shared.database import DatabaseManager, PgConnection
@@ -65,6 +67,8 @@ class Router:
         clock: Clock,
         meter: Meter,
         due_turns: DueTurns,
+        nudging: Nudging,
+        saying: Saying,
     ) -> None:
         self._database = database
         self._bots = bots
@@ -75,6 +79,8 @@ class Router:
         self._clock = clock
         self._meter = meter
         self._due_turns = due_turns
+        self._nudging = nudging
+        self._saying = saying
 
     async def think(
         self,
@@ -127,11 +133,15 @@ class Router:
             return unsaid(work, self._due_turns.settle(lease.creator_id, due, work, said=False))
         step = due.subject.source.step
         action = heard.bot.actions.get(step.action) if step and step.action else None
+        words = Words(message=None)
         if action is not None:
             await action(heard.turn)
-        elif due.written is not None:
-            heard.turn.said.append(due.written)
+        else:
+            words = await self._saying.words(work, heard.bot, record.account, due)
+            heard.turn.said.extend([words.message] if words.message else [])
         thought = await self._conclude(lease, heard, record, None)
+        if words.model is not None:
+            thought.rung, thought.model, thought.prompt = "ollama", words.model, words.prompt
         said = bool(thought.replies)
         thought.effects.append(self._due_turns.settle(lease.creator_id, due, work, said=said))
         return thought

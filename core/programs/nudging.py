@@ -55,12 +55,12 @@ _SPEAKS_OF_ITSELF = re.compile(
     re.IGNORECASE,
 )
 
-# What was sent of its own accord, so the latest of a program.
+# What they were sent of our own accord, wherever they are.
 _RECENT = """
-SELECT text FROM app.messages
-WHERE creator_id = $1 AND conversation_id = $2 AND direction = 'out' AND kind = 'program'
-  AND text <> ''
-ORDER BY seq DESC LIMIT $3
+SELECT m.text FROM app.scheduled_sends s
+JOIN app.messages m ON m.creator_id = $1 AND m.id = s.message_id
+WHERE s.creator_id = $1 AND s.contact_id = $2 AND s.state = 'sent'
+ORDER BY s.settled_at DESC LIMIT $3
 """
 
 
@@ -70,7 +70,6 @@ class Request:
 
     creator_id: UUID
     contact_id: UUID
-    conversation_id: UUID
     written: str
     persona: str
     name: str = ""
@@ -155,7 +154,7 @@ class Nudging:
 
 
 async def _known(connection: PgConnection, request: Request, now: datetime) -> _Known:
-    rows = await connection.fetch(_RECENT, request.creator_id, request.conversation_id, RECENT)
+    rows = await connection.fetch(_RECENT, request.creator_id, request.contact_id, RECENT)
     found = await read_progress(connection, request.creator_id, [request.contact_id], now)
     progress = found.get(request.contact_id, Progress(today=now.date()))
     recent = [row["text"] for row in rows]
