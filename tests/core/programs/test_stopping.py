@@ -1,4 +1,4 @@
-"""STOP puts aside what has nowhere else to go; START lets programs go on without what was missed."""
+"""STOP puts aside what has nowhere else to go; after a START nothing missed is made up for."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
