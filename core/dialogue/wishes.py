@@ -65,7 +65,7 @@ async def picked(call: Call, taken: Container[str]) -> bool:
     return True
 
 
-COMMANDS: Mapping[str, Builtin] = {"stop": stop, "subscribe": subscribe}
+COMMANDS: Mapping[str, Builtin] = {"stop": stop, "unsubscribe": stop, "subscribe": subscribe}
 
 
 async def _stop_some(call: Call, purposes: Sequence[str]) -> None:
