@@ -1,7 +1,7 @@
 """A creator's knowledge: documents in, passages out. What the API, the CLI and the answers use."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -221,7 +221,7 @@ class Knowledge:
             query=asked,
             space=retrieval.space,
             calibration=retrieval.calibration,
-            evidence=asdict(retrieval.evidence),
+            evidence=dict(vars(retrieval.evidence)),
         )
 
     async def _retrieve(
@@ -294,7 +294,7 @@ def _explained(found: Found, weights: Weights | None) -> dict[str, Explained]:
         "lexical_rank": candidate.lexical_rank,
         "bm25": candidate.bm25,
         "bm25_by_term": {term: round(share, 4) for term, share in strongest},
-        "weights": asdict(weights) if weights else None,
+        "weights": dict(vars(weights)) if weights else None,
         "fused": candidate.score,
         "coverage": found.coverage,
         "rerank": found.rerank,

@@ -67,7 +67,7 @@ class Nearest:
 
 @dataclass(frozen=True, kw_only=True)
 class Worded:
-    """What the words say, with the texts of the best by them: they are read while Chroma looks."""
+    """What the words say, with texts that are read already."""
 
     match: LexicalMatch
     texts: Mapping[UUID, PassageText]
@@ -172,7 +172,10 @@ class Retriever:
         """Ranks by words; tells in the same statement which space is the active one."""
         async with self._database.transaction(creator_id) as db:
             match = await lexical.search(db, creator_id, query, CANDIDATES)
-            ids = [chunk_id for chunk_id, _ in match.hits[:reading]]
+            # Of few chunks both searches find much the same: what these found is read while Chroma
+            # looks. Of many, the vectors find others, which have to be read after it anyway.
+            best = match.hits[:reading] if match.chunks <= CANDIDATES else ()
+            ids = [chunk_id for chunk_id, _ in best]
             texts = await passages.read(db, creator_id, ids, around=AROUND)
         return Worded(match=match, texts=texts)
 
