@@ -42,7 +42,7 @@ MAX_DAYS = 3660  # of a span
 _DAYS: dict[Unit, float] = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
 _SPAN = re.compile(r"([+-]?\d{1,6})\s*(minute|hour|day|week|month)s?(?:\s+(before|after))?")
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
-_WEEKDAYS: tuple[Weekday, ...] = ("mo", "tu", "we", "th", "fr", "sa", "su")
+_WEEKDAYS: tuple[str, ...] = ("mo", "tu", "we", "th", "fr", "sa", "su")
 
 
 def _check_zone(name: str) -> str:
@@ -74,9 +74,9 @@ def _read_weekdays(value: object) -> object:
     if isinstance(value, str):
         value = [day for part in re.split(r"[,\s]+", value.strip()) for day in _days_of(part)]
     if isinstance(value, list | tuple):
-        days = [day.lower() if isinstance(day, str) else day for day in value]
-        if all(day in _WEEKDAYS for day in days):
-            return tuple(day for day in _WEEKDAYS if day in days)
+        days = {str(day).lower() for day in value}
+        if days.issubset(_WEEKDAYS):
+            return tuple(sorted(days, key=_WEEKDAYS.index))
     raise ValueError('weekdays are written "mo-fr", "mo, th" or [mo, th]')
 
 

@@ -57,15 +57,16 @@ class Moves:
         """What both come to, when `later` was worked out from the state that this one leaves."""
         replaced = {*later.cancels, *(plan.step_key for plan in later.plans)}
         kept = tuple(plan for plan in self.plans if plan.step_key not in replaced)
-        return Moves(
+        said = {name: value for name in _LATER if (value := getattr(later, name)) is not None}
+        return replace(
+            self,
             plans=() if later.status else (*kept, *later.plans),
             cancels=tuple(dict.fromkeys((*self.cancels, *later.cancels))),
-            step_key=later.step_key or self.step_key,
-            status=later.status or self.status,
-            reason=later.reason or self.reason,
-            ticket=self.ticket or later.ticket,
-            answers=self.answers if later.answers is None else later.answers,
+            **said,
         )
+
+
+_LATER = ("step_key", "status", "reason", "ticket", "answers")  # the later one counts
 
 
 def after(state: State, moves: Moves) -> State:

@@ -13,8 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from core.llm.prompt_catalog import CATALOG
-from core.programs.definition import END, Program, Step
-from core.programs.recurrence import parse_rule
+from core.programs.checks import problems_of
+from core.programs.definition import Program
 from core.programs.segments import check_filter
 from shared.errors import AppError, InvalidInput, PayloadTooLarge
 from shared.utils.json import parse_json
@@ -25,7 +25,6 @@ BAD_PROGRAM = "bad_program"
 
 _INT = re.compile(r"[-+]?[0-9]+$")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")
-_SPEAKS = ("message", "check_in", "question", "nudge")
 
 
 class _Loader(yaml.SafeLoader):
@@ -92,54 +91,23 @@ def to_program(value: Any) -> Program:
 
 def check_program(program: Program, *, bots: Collection[str] | None = None) -> None:
     """Raise InvalidInput when parts of it don't fit together, or name what there isn't."""
-    problems = [*_problems_of_steps(program), *_problems_of_segments(program)]
+    problems = [
+        *problems_of(program),
+        *_problems_of_templates(program),
+        *_problems_of_segments(program),
+    ]
     if bots is not None and program.bot and program.bot not in bots:
         problems.append(f"bot: there is no bot {program.bot!r}")
     if problems:
         raise _refuse(problems)
 
 
-def _problems_of_steps(program: Program) -> list[str]:
-    problems = []
-    keys = [step.key for step in program.steps]
-    for number, step in enumerate(program.steps):
-        place = f"steps[{number}]"
-        if step.key in keys[:number]:
-            problems.append(f"{place}.key: {step.key!r} is the key of two steps")
-        problems += [
-            f"{place}.{where}: there is no step {target!r}"
-            for where, target in _targets(step)
-            if target not in keys and target != END
-        ]
-        problems += [f"{place}.{problem}" for problem in _problems_of_step(step)]
-    return problems
-
-
-def _targets(step: Step) -> list[tuple[str, str]]:
-    named = [(n, getattr(step, n)) for n in ("otherwise", "on_timeout", "then")]
-    for number, branch in enumerate(step.branches):
-        named += [(f"branches[{number}].goto", branch.goto)]
-        if branch.step is not None:
-            named += [(f"branches[{number}].step", branch.step)]
-    return [(where, target) for where, target in named if target is not None]
-
-
-def _problems_of_step(step: Step) -> list[str]:
-    problems = []
-    if step.when.rrule is not None:
-        try:
-            parse_rule(step.when.rrule)
-        except ValueError as error:
-            problems.append(f"when.rrule: {error}")
-    if step.when.anchor == "date" and not step.when.attribute:
-        problems.append("when.attribute: the anchor `date` needs an attribute of the contact")
-    if step.kind in _SPEAKS and not (step.content or step.template or step.show or step.action):
-        problems.append("content: nothing is said; give a text by language, or a template")
-    if step.template is not None and step.template not in CATALOG:
-        problems.append(f"template: there is no prompt template {step.template!r}")
-    if step.kind == "branch" and not step.branches:
-        problems.append("branches: a branch needs at least one")
-    return problems
+def _problems_of_templates(program: Program) -> list[str]:
+    return [
+        f"steps[{number}].template: there is no prompt template {step.template!r}"
+        for number, step in enumerate(program.steps)
+        if step.template is not None and step.template not in CATALOG
+    ]
 
 
 def _problems_of_segments(program: Program) -> list[str]:

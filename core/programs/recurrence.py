@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import count
+from itertools import count, islice, takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 Frequency = Literal["HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
 
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_LENGTHS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of months, at most
 MAX_COUNT = 1000
 MAX_INTERVAL = 1000
 # How far ahead the next occurrence may lie: the 29th of February is up to eight years away.
@@ -41,10 +42,6 @@ class Rule:
     by_minute: tuple[int, ...] = ()
     by_set_pos: tuple[int, ...] = ()
     week_start: int = 0
-
-    @property
-    def names_times(self) -> bool:
-        return bool(self.by_hour or self.by_minute)
 
     def last_moment(self, zone: ZoneInfo) -> datetime | None:
         """UNTIL on the clock of `zone`."""
@@ -154,13 +151,16 @@ def _check(rule: Rule) -> None:
         raise ValueError("BYDAY: a number before a weekday needs FREQ=MONTHLY or YEARLY")
     if rule.frequency == "WEEKLY" and rule.by_month_day:
         raise ValueError("BYMONTHDAY doesn't go with FREQ=WEEKLY")
-    if rule.by_set_pos and not (rule.by_day or rule.by_month_day or rule.names_times):
+    _check_choices(rule)
+
+
+def _check_choices(rule: Rule) -> None:
+    choices = (rule.by_day, rule.by_month_day, rule.by_hour, rule.by_minute)
+    if rule.by_set_pos and not any(choices):
         raise ValueError("BYSETPOS needs a BYDAY, BYMONTHDAY, BYHOUR or BYMINUTE to choose from")
-    if rule.by_month and rule.by_month_day:
-        longest = max(31 if m in (1, 3, 5, 7, 8, 10, 12) else 30 for m in rule.by_month)
-        longest = 29 if rule.by_month == (2,) else longest
-        if all(abs(day) > longest for day in rule.by_month_day):
-            raise ValueError("BYMONTHDAY: no month of BYMONTH has such a day")
+    longest = max((_LENGTHS[month] for month in rule.by_month), default=31)
+    if rule.by_month_day and min(map(abs, rule.by_month_day)) > longest:
+        raise ValueError("BYMONTHDAY: no month of BYMONTH has such a day")
 
 
 def occurrences(
@@ -170,43 +170,43 @@ def occurrences(
 
     Ends a fixed stretch after `since`, so that a rule that never comes true is bounded.
     """
-    last = rule.last_moment(zone)
+    last = rule.last_moment(zone) or datetime.max
     horizon = _HORIZON_HOURLY if rule.frequency == "HOURLY" else _HORIZON
-    end = max(start, since) + horizon
-    seen = 0
-    for opens, found in _periods(rule, start, since if rule.count is None else start):
-        if opens > end or (last and opens > last):
-            return
-        for moment in found:
-            if moment < start:
-                continue
-            if last and moment > last:
-                return
-            yield moment
-            seen += 1
-            if seen == rule.count:
-                return
+    end = min(last, max(start, since) + horizon)
+    listed = (
+        moment
+        for moments in _by_period(rule, start, since if rule.count is None else start, end)
+        for moment in moments
+        if moment >= start
+    )
+    return islice(takewhile(lambda moment: moment <= last, listed), rule.count)
 
 
-def _periods(
-    rule: Rule, start: datetime, since: datetime
-) -> Iterator[tuple[datetime, list[datetime]]]:
-    """Each hour, day, week, month or year that the rule visits, and its occurrences there."""
+def _by_period(
+    rule: Rule, start: datetime, since: datetime, end: datetime
+) -> Iterator[list[datetime]]:
+    """The occurrences of each hour, day, week, month or year that the rule visits."""
     first = max(0, _periods_between(rule, start, since) // rule.interval - 1)
     for number in count(first):
         try:
             days, hours = _period(rule, start, number * rule.interval)
         except (OverflowError, ValueError):  # past the last year of the calendar
             return
-        chosen = [day for day in days if _is_wanted(rule, start, day)]
-        times = [
-            time(hour, minute, start.second, start.microsecond)
-            for hour in hours
-            for minute in rule.by_minute or (start.minute,)
-        ]
-        moments = [datetime.combine(day, at) for day in chosen for at in times]
-        opens = datetime.combine(days[0], time(hours[0] if hours else 0))
-        yield opens, _picked(moments, rule.by_set_pos)
+        if datetime.combine(days[0], time.min) > end:
+            return
+        yield _moments(rule, start, days, hours)
+
+
+def _moments(
+    rule: Rule, start: datetime, days: list[date], hours: tuple[int, ...]
+) -> list[datetime]:
+    times = [
+        time(hour, minute, start.second, start.microsecond)
+        for hour in hours
+        for minute in rule.by_minute or (start.minute,)
+    ]
+    chosen = [day for day in days if _is_wanted(rule, start, day)] if times else []
+    return _picked([datetime.combine(day, at) for day in chosen for at in times], rule.by_set_pos)
 
 
 def _periods_between(rule: Rule, start: datetime, since: datetime) -> int:

@@ -32,19 +32,22 @@ class Way:
 
     def moves(self, *, may_complete: bool = True) -> Moves:
         answers = {**self.answers, **self.trail.write()}
-        status = self._status
-        is_idle = not (self.armed or self.trail.arrived or self.trail.asked)
-        if status is None and may_complete and self.state.armed is not None and is_idle:
-            status = "completed"
+        status = self._status or ("completed" if may_complete and self._is_done else None)
+        stops = status in ENDS
         return Moves(
             plans=() if status else tuple(self._plans.values()),
-            cancels=tuple(self.state.armed or ()) if status in ENDS else tuple(self._cancels),
+            cancels=tuple(self.state.armed or ()) if stops else tuple(self._cancels),
             step_key=self._step_key,
             status=status,
-            reason="replied" if status in ENDS else None,
+            reason="replied" if stops else None,
             ticket=self._ticket,
             answers=answers if answers != self.state.answers else None,
         )
+
+    @property
+    def _is_done(self) -> bool:
+        is_known = self.state.armed is not None
+        return is_known and not (self.armed or self.trail.arrived or self.trail.asked)
 
     # What waits
 
@@ -123,17 +126,20 @@ class Way:
             return
         is_sent = outcome == "sent"
         self._recur(step, arrival, occurrence, is_sent=is_sent)
-        if is_sent and step.kind not in ("wait", "handoff"):
-            self._step_key = step.key
-            self.trail.replied = None if self.trail.replied == step.key else self.trail.replied
+        if is_sent:
+            self._sent(step)
         if is_sent and step.asks:
             self._ask(step, occurrence)
-        elif step.kind == "wait":
-            self.follow(step, step.on_timeout)
         else:
-            if step.kind == "handoff" and is_sent:
-                self.hand_off(step)
-            self.follow(step)
+            self.follow(step, step.on_timeout if step.kind == "wait" else None)
+
+    def _sent(self, step: Step) -> None:
+        if step.kind == "handoff":
+            self.hand_off(step)
+        elif step.kind != "wait":
+            self._step_key = step.key
+            if self.trail.replied == step.key:
+                self.trail.replied = None
 
     def _recur(self, step: Step, arrival: Arrival, occurrence: str, *, is_sent: bool) -> None:
         """Plan the next slot of a step that recurs; any other, or the last one, is done."""
@@ -198,9 +204,7 @@ class Way:
         for key, occurrence in (self.state.armed or {}).items():
             step = self.find(key)
             is_there = key in self.armed and key not in self._plans
-            if step is None or not is_there or step.when.anchor == "last_inbound":
-                continue
-            if step.kind in ("wait", "nudge"):
+            if step is not None and is_there and _ends_on_a_message(step):
                 self._end(step, occurrence)
         for step in self.program.steps:
             if step.when.anchor == "last_inbound":
@@ -230,3 +234,7 @@ class Way:
         slot = due_slot(step, self.state, self.now)
         if slot is not None:
             self.plan(step, slot, Arrival(self.now, None))
+
+
+def _ends_on_a_message(step: Step) -> bool:
+    return step.kind in ("wait", "nudge") and step.when.anchor != "last_inbound"

@@ -1,5 +1,6 @@
 """Rules of RFC 5545: what `dateutil` lists, what is refused, and that none runs for ever."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -191,6 +192,5 @@ def test_weekdays_that_the_rule_never_meets_end_too() -> None:
     ],
 )
 def test_nonsense_is_refused_with_its_reason(rule: str, words: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=f"(?i){re.escape(words)}"):
         parse_rule(rule)
-    assert words.upper() in str(caught.value).upper()
