@@ -1,7 +1,7 @@
 """A creator's channels with their credentials decrypted, kept for a few seconds."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import orjson
 
 from core.channels import Account, ChannelAdapter
 from core.credentials import CHANNEL_PURPOSE, INSTALLATION_PURPOSE
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, PgConnection
 from shared.errors import InvalidInput, NotFound
 from shared.security import KeyRing
 from shared.utils.ids import new_id, new_token
@@ -29,6 +29,9 @@ class ChannelRecord:
     # Active, or waiting to be installed anew.
     installable: bool = False
 
+
+Reach = Callable[[PgConnection, UUID, str], Awaitable[None]]
+"""Give a creator what a bot brings with it, in the transaction that adds its channel."""
 
 _SELECT = """
 SELECT c.type, c.name, c.bot, c.route_key, c.credentials, c.settings,
@@ -50,11 +53,17 @@ class Accounts:
     """Finds channels by route key or id. Raises NotFound; costs no query within CACHE_SECONDS."""
 
     def __init__(
-        self, database: DatabaseManager, keys: KeyRing, *, public_base_url: str = ""
+        self,
+        database: DatabaseManager,
+        keys: KeyRing,
+        *,
+        public_base_url: str = "",
+        reach: Reach | None = None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._public_base_url = public_base_url
+        self._reach = reach
         self._records: dict[UUID, tuple[float, ChannelRecord]] = {}
         self._routes: dict[tuple[str, str], tuple[float, tuple[UUID, UUID]]] = {}
 
@@ -121,6 +130,8 @@ class Accounts:
                 self.seal_credentials(creator_id, credentials),
                 settings,
             )
+            if self._reach is not None:
+                await self._reach(connection, creator_id, bot)
         return account
 
     async def _load(self, creator_id: UUID, channel_id: UUID) -> ChannelRecord:

@@ -213,7 +213,8 @@ class Bot:
     """A bot: who it is, what it knows and what it does. Everything else is answered from knowledge.
 
     `persona` is what the language model is told of its role, `knowledge` a folder beside `bot.py`
-    that seeds a new creator, `suggestions` first questions to offer in an empty chat.
+    that seeds a new creator, `suggestions` first questions to offer in an empty chat. `programs`
+    are live for every creator who uses it, `drafts` only once they publish them.
     """
 
     name: str
@@ -229,6 +230,8 @@ class Bot:
     form_handlers: dict[str, FormHandler] = field(default_factory=dict)
     start_handler: Handler | None = None
     attachment_handler: Handler | None = None
+    programs: tuple[Program, ...] = ()  # as `programs.py` declares them
+    drafts: tuple[Program, ...] = ()
 
     def start(self, handler: H) -> H:
         """Run when a contact opens the bot; `turn.payload` holds a deep link's value."""

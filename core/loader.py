@@ -12,7 +12,9 @@ from types import ModuleType
 from core.bots import Bot
 from core.channels import Capabilities, ChannelAdapter
 from core.emulators import Emulator
-from shared.errors import ConfigurationError
+from core.programs.definition import Program
+from core.programs.reading import check_program
+from shared.errors import ConfigurationError, InvalidInput
 
 ROOT = Path(__file__).resolve().parent.parent
 # Other packages add theirs under these names: `[project.entry-points."cairn.adapters"]`.
@@ -51,15 +53,44 @@ def load_emulators(extra_folders: list[Path] | None = None) -> dict[str, Emulato
 def load_bots(extra_folders: list[Path] | None = None) -> dict[str, Bot]:
     """Every bot by its name: the `bot` of each `bots/<name>/bot.py`."""
     bots: dict[str, Bot] = {}
+    declared = _declared_programs(extra_folders or [])
     for origin, module in _modules("bots", "bot", BOTS_GROUP, extra_folders or []):
         bot = getattr(module, "bot", None)
         if not isinstance(bot, Bot):
             raise ConfigurationError(f"{origin} must define `bot = Bot(...)`")
         if bot.name in bots:
             raise ConfigurationError(f"two bots are called {bot.name!r}; one is {origin}")
-        bot.folder = bot.folder or Path(str(module.__file__)).parent
+        here = Path(str(module.__file__)).parent
+        bot.folder = bot.folder or here
+        if here in declared:
+            place, programs = declared[here]
+            bot.programs = _programs_of(bot, place, programs, "programs")
+            bot.drafts = _programs_of(bot, place, programs, "drafts")
         bots[bot.name] = bot
     return bots
+
+
+def _declared_programs(extra_folders: list[Path]) -> dict[Path, tuple[str, ModuleType]]:
+    """The `programs.py` of each bot that has one, by its folder."""
+    found = _modules("bots", "programs", BOTS_GROUP, extra_folders)
+    return {Path(str(module.__file__)).parent: (place, module) for place, module in found}
+
+
+def _programs_of(bot: Bot, place: str, module: ModuleType, name: str) -> tuple[Program, ...]:
+    """What a module declares under a name, of this bot. Raises ConfigurationError."""
+    programs = getattr(module, name, ())
+    if not all(isinstance(program, Program) for program in programs):
+        raise ConfigurationError(f"{place}: `{name}` must be a list of Program(...)")
+    known = []
+    for program in programs:
+        if program.bot not in ("", bot.name):
+            raise ConfigurationError(f"{place}: {program.slug} is for another bot: {program.bot}")
+        try:
+            check_program(program)
+        except InvalidInput as error:
+            raise ConfigurationError(f"{place}: {program.slug}: {error.message}") from error
+        known.append(program.model_copy(update={"bot": bot.name}))
+    return tuple(known)
 
 
 def _create_adapter(origin: str, module: ModuleType) -> ChannelAdapter:

@@ -31,8 +31,8 @@ from core.outbox import Outbox
 from core.pace import Pace
 from core.privacy.jobs import Privacy
 from core.programs.answering import Asking
+from core.programs.declared import Declared
 from core.programs.due_turns import DueTurns
-from core.programs.nudging import Nudging
 from core.programs.nudging import Nudging
 from core.programs.pictures import Pictures
 from core.programs.saying import Saying
@@ -67,6 +67,7 @@ class Runtime:
     limiter: RateLimiter
     channels: dict[str, ChannelAdapter]
     bots: dict[str, Bot]
+    declared: Declared
     vectors: ChromaVectors
     knowledge: Knowledge
     models: Models
@@ -150,7 +151,13 @@ class _Opened:
     @cached_property
     def accounts(self) -> Accounts:
         base_url = self.settings.public_base_url
-        return Accounts(self.database, self.keys, public_base_url=base_url)
+        return Accounts(
+            self.database, self.keys, public_base_url=base_url, reach=self.declared.reach
+        )
+
+    @cached_property
+    def declared(self) -> Declared:
+        return Declared(self.bots, self.clock)
 
     @cached_property
     def knowledge(self) -> Knowledge:
@@ -197,6 +204,7 @@ def _assemble(opened: _Opened) -> Runtime:
         limiter=opened.limiter,
         channels=opened.channels,
         bots=opened.bots,
+        declared=opened.declared,
         vectors=opened.vectors,
         knowledge=opened.knowledge,
         models=opened.models,
@@ -279,7 +287,6 @@ def _router(opened: _Opened) -> Router:
         clock=opened.clock,
         meter=opened.meter,
         due_turns=DueTurns(database=opened.database, clock=opened.clock, channels=opened.channels),
-        nudging=Nudging(database=opened.database, writer=opened.writer),
         saying=Saying(
             nudging=Nudging(database=opened.database, writer=opened.writer),
             pictures=opened.pictures,

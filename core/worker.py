@@ -55,7 +55,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, within the grace period."""
         async with asyncio.TaskGroup() as group:
-            loops = (self._sweep, self._schedule, self._watch, self._listen)
+            loops = (self._sweep, self._schedule, self._watch, self._listen, self._declare)
             helpers = [group.create_task(loop()) for loop in loops]
             await self._work()
             for helper in helpers:
@@ -162,6 +162,11 @@ class Worker:
                 del self._running[task]
 
         manager.entrypoint(kind, concurrency_limit=places)(run)
+
+    async def _declare(self) -> None:
+        """Bring every creator the programs that bots declare by now, once, beside other work."""
+        with _survived("declared.failed"):
+            await self._runtime.declared.sync_all(self._runtime.database)
 
     async def _sweep(self) -> None:
         count = 0

@@ -13,6 +13,7 @@ from core.audit import contact_actor, note
 from core.bots import Turn
 from core.dialogue.memory import Effect, Work
 from core.linking import Attempt, Linking
+from core.programs.replan import replan_contact
 from shared.database import PgConnection
 from shared.markdown import escape
 from shared.messages import Choice
@@ -146,7 +147,15 @@ async def set_timezone(call: Call) -> None:
     else:
         turn.timezone = zones[0]
         call.effects.append(_change(call, _SET_TIMEZONE, "timezone", zones[0]))
+        call.effects.append(_replan(call))
         turn.say(f"Your time zone is {escape(zones[0])} now; here it is {turn.local_now():%H:%M}.")
+
+
+def _replan(call: Call) -> Effect:
+    async def replan(connection: PgConnection) -> None:
+        await replan_contact(connection, call.creator_id, call.work.contact_id, call.now)
+
+    return replan
 
 
 async def set_language(call: Call) -> None:

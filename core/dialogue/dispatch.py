@@ -15,6 +15,8 @@ from core.dialogue.commands import HELP, Call, Commands
 from core.dialogue.memory import Effect, Work
 from core.programs.answering import Asking, hears
 from core.programs.answers import read_button
+from core.programs.enrolling import enrol_starters
+from shared.database import PgConnection
 
 _COMMAND = re.compile(r"^/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?$", re.DOTALL)
 
@@ -167,12 +169,24 @@ async def _builtin(heard: Hearing, name: str) -> None:
 async def _start(heard: Hearing, payload: str) -> None:
     bot, turn = heard.bot, heard.turn
     turn.payload = payload
+    if turn.place.is_private:
+        heard.effects.append(_enrols(heard))
     if heard.work.opted_out:
         await wishes.resume(heard.call)
     if bot.start_handler is None:
         turn.say(bot.greeting, choices=list(bot.suggestions))
     else:
         await bot.start_handler(turn)
+
+
+def _enrols(heard: Hearing) -> Effect:
+    """Let whoever opens the bot enter the programs that are for everybody."""
+
+    async def enrol(connection: PgConnection) -> None:
+        who = heard.creator_id, heard.work.contact_id
+        await enrol_starters(connection, *who, bot=heard.bot.name, now=heard.now)
+
+    return enrol
 
 
 async def _opts(heard: Hearing) -> bool:

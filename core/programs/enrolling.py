@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.audit import note
+from core.audit import contact_actor, note
 from core.programs import flow, planning, replan, silence, store
 from core.programs.planning import ENDED, ENROLMENT_ENDED, ENROLMENT_PAUSED
 from core.programs.segments import compile_filter
@@ -205,3 +205,26 @@ async def resume(db: PgConnection, creator_id: UUID, enrolment_id: UUID, *, now:
     await enrolments.change(db, creator_id, [Change(id=enrolment_id, status="active")], now)
     await replan.replan_enrolments(db, creator_id, [enrolment_id], now)
     return True
+
+
+# Whom the program has had before, it doesn't take in by itself again.
+_STARTED = """
+SELECT p.id FROM app.coaching_programs p
+JOIN app.program_versions v
+  ON v.creator_id = p.creator_id AND v.program_id = p.id AND v.version = p.live_version
+WHERE p.creator_id = $1 AND p.status = 'live' AND p.bot IN ('', $2)
+  AND v.definition @> '{"joins_on_start": true}'
+  AND NOT EXISTS (SELECT FROM app.enrolments e WHERE e.creator_id = $1 AND e.program_id = p.id
+                  AND e.contact_id = $3)
+"""
+
+
+async def enrol_starters(
+    db: PgConnection, creator_id: UUID, contact_id: UUID, *, bot: str, now: datetime
+) -> int:
+    """Let somebody who opens a bot enter its programs that are for everybody; how many."""
+    found = await db.fetch(_STARTED, creator_id, bot, contact_id)
+    actor = contact_actor(contact_id)
+    for row in found:
+        await enrol(db, creator_id, row["id"], [contact_id], actor=actor, now=now)
+    return len(found)
