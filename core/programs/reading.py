@@ -127,7 +127,7 @@ def _told(item: Any) -> str:
     place = ""
     for part in item["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return f"{place.lstrip('.') or 'program'}: {item['msg']}"
+    return f"{place.lstrip('.') or 'program'}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse(problems: list[str]) -> AppError:
