@@ -42,6 +42,7 @@ from core.rag.calibration import StoredCalibrations
 from core.rag.intake import Quota
 from core.rag.targets import by_registry
 from core.rag.vectors import ChromaVectors
+from core.unsubscribe import Links
 from core.usage import Meter
 from shared.cache.client import open_redis
 from shared.cache.limits import RateLimiter
@@ -237,6 +238,7 @@ def _assemble(opened: _Opened) -> Runtime:
             clock=opened.clock,
             channels=opened.channels,
             live=opened.live,
+            links=Links(opened.keys, opened.settings.public_base_url),
         ),
         clock=opened.clock,
     )

@@ -155,18 +155,21 @@ RETURNING last_seq - $5
 _REPLY = """
 WITH answered AS (
   UPDATE app.messages SET status = $9, answered_at = now(), error_code = $10
-  WHERE creator_id = $1 AND id = $2
+  WHERE creator_id = $1 AND id = $2 RETURNING kind
 ), replies AS (
   INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
     kind, author, text, payload, status, in_reply_to, idempotency_key, rung, model, prompt, sent_at)
-  SELECT $1, r.id, $3, $4, $5, $6::bigint + r.ordinal, 'out', 'message', 'bot', r.text, r.payload,
-         $11, $2, $2 || ':' || r.ordinal, $12, $13, $14, CASE WHEN $11 = 'sent' THEN now() END
+  SELECT $1, r.id, $3, $4, $5, $6::bigint + r.ordinal, 'out',
+         CASE (SELECT kind FROM answered) WHEN 'due' THEN 'program' ELSE 'message' END, 'bot',
+         r.text, r.payload, $11, $2, $2 || ':' || r.ordinal, $12, $13, $14,
+         CASE WHEN $11 = 'sent' THEN now() END
   FROM unnest($7::uuid[], $8::text[], $15::jsonb[]) WITH ORDINALITY
        AS r (id, text, payload, ordinal)
 ), counted AS (
   INSERT INTO app.usage_counters (creator_id, day, metric, shard, value)
   SELECT $1, (now() AT TIME ZONE 'UTC')::date, u.metric, $16, u.value
-  FROM (VALUES ('messages_in', 1::bigint), ('messages_out', cardinality($7)),
+  FROM (VALUES ('messages_in', (SELECT count(*) FROM answered WHERE kind <> 'due')),
+               ('messages_out', cardinality($7)),
                ('tokens_in', $17::bigint), ('tokens_out', $18::bigint)) AS u (metric, value)
   WHERE u.value > 0
   ON CONFLICT (creator_id, day, metric, shard)

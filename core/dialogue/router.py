@@ -25,8 +25,7 @@ from core.leases import Lease
 from core.linking import Linking
 from core.programs import goals, joining
 from core.programs.answering import Asking
-from core.programs.due_turns import DUE, Due, DueTurns, unsaid
-from core.programs.nudging import Nudge, Nudging, Request
+from core.programs.due_turns import DUE, DueTurns, unsaid
 from core.programs.saying import Saying, Words
 from core.programs.showing import Showing
 from core.usage import Meter
@@ -67,7 +66,6 @@ class Router:
         clock: Clock,
         meter: Meter,
         due_turns: DueTurns,
-        nudging: Nudging,
         saying: Saying,
     ) -> None:
         self._database = database
@@ -79,7 +77,6 @@ class Router:
         self._clock = clock
         self._meter = meter
         self._due_turns = due_turns
-        self._nudging = nudging
         self._saying = saying
 
     async def think(
