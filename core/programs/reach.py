@@ -20,39 +20,41 @@ READY = "ready"
 _FIRST_OF_FILTER = 7
 
 # One row a contact: the best way to them, else why there is none; what they said counts most.
+# Step by step and joined as sets, whole: a look-up for each of very many would take long.
 _REACHED = f"""
 WITH people AS (
   SELECT c.id, c.locale, c.language, c.preferred_channel_id FROM app.contacts c WHERE %s
+), places AS MATERIALIZED (
+  SELECT p.*, i.id AS identity_id, i.channel_id, i.address, i.reachable,
+    i.opted_out_at IS NOT NULL AS is_out, c.type, c.status, c.type || '/' || c.bot AS scope,
+    {HASH_SQL} AS hash
+  FROM people p
+  LEFT JOIN app.contact_identities i ON i.creator_id = $1 AND i.contact_id = p.id
+    AND ($3::uuid IS NULL OR i.channel_id = $3)
+  LEFT JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
+), ways AS MATERIALIZED (
+  SELECT p.*, v.last_message_at, CASE
+    WHEN p.identity_id IS NULL THEN 'no_channel'
+    WHEN p.reachable = 'opted_out' OR p.is_out OR o.scope IS NOT NULL THEN 'opted_out'
+    WHEN g.scope IS NULL AND NOT ($4 AND p.type <> ALL ($5::text[])) THEN 'no_consent'
+    WHEN p.reachable <> 'yes' THEN 'unreachable'
+    WHEN p.status <> 'active' THEN 'no_channel'
+    WHEN v.id IS NULL AND p.type <> ALL ($6::text[]) THEN 'no_channel'
+    ELSE 'ready' END AS verdict
+  FROM places p
+  LEFT JOIN app.opt_outs o ON o.creator_id = $1 AND o.scope = p.scope
+    AND o.address_hash = p.hash AND o.purpose IN ('*', $2)
+  LEFT JOIN app.consents g ON g.creator_id = $1 AND g.scope = p.scope
+    AND g.address_hash = p.hash AND g.purpose = $2
+  LEFT JOIN app.ai_conversations v ON v.creator_id = $1 AND v.contact_id = p.id
+    AND v.channel_id = p.channel_id AND v.address ->> 'person' = p.address
+    AND v.key NOT LIKE 'post:%%'
+    AND (v.address ->> 'chat' = p.address OR (v.address ->> 'direct')::boolean)
 ), reached AS (
-  SELECT p.id, p.locale, p.language, way.channel_id, coalesce(way.verdict, 'no_channel') AS verdict
-  FROM people p LEFT JOIN LATERAL (
-    SELECT one.channel_id, one.verdict FROM (
-      SELECT i.id, i.channel_id, v.last_message_at, CASE
-        WHEN i.reachable = 'opted_out' OR i.opted_out_at IS NOT NULL OR EXISTS (
-          SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = k.scope
-            AND o.address_hash = k.hash AND o.purpose IN ('*', $2)) THEN 'opted_out'
-        WHEN NOT ($4 AND c.type <> ALL ($5::text[])) AND NOT EXISTS (
-          SELECT FROM app.consents g WHERE g.creator_id = $1 AND g.scope = k.scope
-            AND g.address_hash = k.hash AND g.purpose = $2) THEN 'no_consent'
-        WHEN i.reachable <> 'yes' THEN 'unreachable'
-        WHEN c.status <> 'active' THEN 'no_channel'
-        WHEN v.last_message_at IS NULL AND c.type <> ALL ($6::text[]) THEN 'no_channel'
-        ELSE 'ready' END AS verdict
-      FROM app.contact_identities i
-      JOIN app.channels c ON c.creator_id = $1 AND c.id = i.channel_id
-      CROSS JOIN LATERAL (SELECT c.type || '/' || c.bot AS scope, {HASH_SQL} AS hash) k
-      LEFT JOIN LATERAL (
-        SELECT max(v.last_message_at) AS last_message_at FROM app.ai_conversations v
-        WHERE v.creator_id = $1 AND v.contact_id = p.id AND v.channel_id = i.channel_id
-          AND v.address ->> 'person' = i.address AND v.key NOT LIKE 'post:%%'
-          AND (v.address ->> 'chat' = i.address OR (v.address ->> 'direct')::boolean)) v ON true
-      WHERE i.creator_id = $1 AND i.contact_id = p.id AND ($3::uuid IS NULL OR i.channel_id = $3)
-    ) one
-    ORDER BY
-      array_position('{{ready,opted_out,no_consent,unreachable,no_channel}}'::text[], one.verdict),
-      one.channel_id IS DISTINCT FROM p.preferred_channel_id, one.last_message_at DESC NULLS LAST,
-      one.id
-    LIMIT 1) way ON true
+  SELECT DISTINCT ON (id) id, locale, language, channel_id, verdict FROM ways
+  ORDER BY id,
+    array_position('{{ready,opted_out,no_consent,unreachable,no_channel}}'::text[], verdict),
+    channel_id IS DISTINCT FROM preferred_channel_id, last_message_at DESC NULLS LAST, identity_id
 )
 """  # noqa: S608 - constants only
 _COUNTED = """

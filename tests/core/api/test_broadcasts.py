@@ -1,4 +1,4 @@
-"""Broadcasts over REST: tried out, started once, paused, resumed, cancelled, and what came of it."""
+"""Broadcasts over REST: tried out, started once, paused, resumed, cancelled; what came of it."""
 
 import asyncio
 import itertools
@@ -45,7 +45,8 @@ async def settle(runtime: Runtime, ada: Tenant, state: str, count: int) -> None:
     """As the scheduler does, for sends that are next."""
     async with runtime.database.transaction(ada.id) as connection:
         await connection.execute(
-            "UPDATE app.scheduled_sends SET state = $1, settled_at = now() WHERE id IN"
+            "UPDATE app.scheduled_sends SET state = $1, settled_at = now()"
+            " WHERE id IN"
             " (SELECT id FROM app.scheduled_sends WHERE state = 'waiting' ORDER BY due_at LIMIT $2)",
             state,
             count,
