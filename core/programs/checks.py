@@ -3,6 +3,7 @@
 What one value alone can get wrong is refused where it is declared, in `definition`.
 """
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +15,7 @@ from core.programs.routes import endless, never_due, targets, unreached
 
 PLACEHOLDERS = ("name", "goal", "streak", "week")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)(?::([^{}\s]*))?\}")
+_CLOSE = 0.7  # how alike a misspelt placeholder is; others are attributes of the contact
 _SPEAKS = ("message", "check_in", "question", "nudge")
 
 
@@ -222,11 +224,13 @@ def _of_placeholder(program: Program, name: str, detail: str) -> str | None:
     if name == "answer":
         asked = [step.key for step in program.steps if step.asks]
         return None if detail in asked else f"no question has the key {detail!r}"
-    if name in (("attribute",) if detail else PLACEHOLDERS):
-        return None
-    known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
-    whole = f"{{{name}:{detail}}}" if detail else f"{{{name}}}"
-    return f"{whole} is not known; use {known}, {{answer:<step>}} or {{attribute:<name>}}"
+    if detail:
+        known = name == "attribute"
+        return None if known else f"{{{name}:…}} is not known; use {{answer:<step>}}"
+    near = difflib.get_close_matches(name, PLACEHOLDERS, n=1, cutoff=_CLOSE)
+    if not near or near[0] == name:
+        return None  # a contact's attribute, of any name
+    return f"{{{name}}} is not known; did you mean {{{near[0]}}}?"
 
 
 _CHECKS = (

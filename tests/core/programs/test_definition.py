@@ -299,8 +299,8 @@ WRONG: dict[str, tuple[tuple[dict[str, Any], ...], str]] = {
         "steps[0].content.en.text: no question has the key 'ask'",
     ),
     "placeholder-in-thanks": (
-        (asks(expects={"kind": "scale", "thanks": {"de": "Danke {vorname}"}}),),
-        "steps[0].expects.thanks.de.text: {vorname} is not known",
+        (asks(expects={"kind": "scale", "thanks": {"de": "Danke {naem}"}}),),
+        "steps[0].expects.thanks.de.text: {naem} is not known",
     ),
     "unreached": (
         (says("one", then="end"), says("two")),
@@ -336,7 +336,7 @@ SOUND: dict[str, tuple[dict[str, Any], ...]] = {
     "wait-until-a-day": (says(), {"key": "w", "kind": "wait", "when": {"weekdays": "mo"}}),
     "only-a-template": (says(content={}, template="answer"),),
     "german": (says(content={"de": "Hallo {name}, {goal}, {streak}, {week}"}),),
-    "answers": (asks(), says(content="You said {answer:ask}, {attribute:first_name}")),
+    "answers": (asks(), says(content="You said {answer:ask}, {first_name}, {attribute:age}")),
     "braces": (says(content="A set {1, 2}, code {} and { name }"),),
     "numbers": (asks(expects={"kind": "number", "minimum": 0, "unit": "km", "target": 5}),),
     "yes-no": (asks(content={"text": "Well?", "choices": ["Yes", "no"]}, expects="bool"),),
