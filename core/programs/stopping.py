@@ -12,11 +12,15 @@ from shared.models.consents import ALL, HASH_SQL
 
 STOPPED = "stopped"
 
+# A row that a broadcast's pause or a scheduler holds is left: a STOP waits for nobody, and what
+# is left is refused when it is due.
 # Another channel carries it: one that reaches the person, where this purpose is agreed to.
 _CANCEL = f"""
 UPDATE app.scheduled_sends s
 SET state = 'cancelled', skip_reason = $4, settled_at = $3
-WHERE s.creator_id = $1 AND s.contact_id = $2 AND s.state = 'waiting'
+WHERE s.creator_id = $1 AND s.id IN (
+    SELECT w.id FROM app.scheduled_sends w
+    WHERE w.creator_id = $1 AND w.contact_id = $2 AND w.state = 'waiting' FOR UPDATE SKIP LOCKED)
   AND ($5 = '*' OR s.purpose = $5)
   AND NOT EXISTS (
     SELECT FROM app.contact_identities i
