@@ -28,6 +28,7 @@ COMMANDS = {
     "tickets": "Conversations that need a person: list, take, reply, return, close.",
     "models": "Models: list, register, promote, rollback, check.",
     "programs": "Programs: write, preview, publish; who is in them, what is planned.",
+    "broadcasts": "One message to many: write, try out, start, pause, resume, cancel, watch.",
     "prompts": "Prompt templates: list, show, save, diff, promote, rollback, preview.",
     "creators": "Add, list, suspend and wake creators.",
     "channels": "Connect and list channels, rotate the keys.",
