@@ -10,9 +10,10 @@ import hmac
 from dataclasses import dataclass
 from uuid import UUID
 
-from core.consent import find_person
+from core.consent import EXPLICIT_TYPES, find_person
 from shared.database import PgConnection
 from shared.errors import NotFound
+from shared.messages import Message
 from shared.models.consents import Person, find_by_hash
 from shared.security import KeyRing
 
@@ -20,6 +21,7 @@ _PURPOSE = "unsubscribe-link"
 _MAC_BYTES = 16
 _HASH_BYTES = 32
 MAX_CHARACTERS = 600
+LABEL = "No more of these"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +34,25 @@ class Wish:
     purpose: str
 
 
-def link(keys: KeyRing, base_url: str, person: Person, purpose: str) -> str:
-    """The address of the page that ends messages of this purpose."""
-    creator_id, scope, hashed = person.key
-    wish = Wish(creator_id=creator_id, scope=scope, address_hash=hashed, purpose=purpose)
-    return f"{base_url.rstrip('/')}/u/{sign(keys, wish)}"
+class Links:
+    """Ends messages with the link that ends them, where this installation has an address."""
+
+    def __init__(self, keys: KeyRing, base_url: str) -> None:
+        self._keys = keys
+        self._base_url = base_url.rstrip("/")
+
+    def of(self, person: Person, purpose: str) -> str:
+        """The address of the page that ends messages of this purpose."""
+        creator_id, scope, hashed = person.key
+        wish = Wish(creator_id=creator_id, scope=scope, address_hash=hashed, purpose=purpose)
+        return f"{self._base_url}/u/{sign(self._keys, wish)}"
+
+    def ended(self, message: Message, person: Person, purpose: str) -> Message:
+        """The message with the link under it; as it is where a text says STOP instead."""
+        if not self._base_url or person.channel_type in EXPLICIT_TYPES:
+            return message
+        text = f"{message.text}\n\n[{LABEL}]({self.of(person, purpose)})"
+        return message.model_copy(update={"text": text})
 
 
 def sign(keys: KeyRing, wish: Wish) -> str:

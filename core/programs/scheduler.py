@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from core.channels import ChannelAdapter
+from core.consent import Person, scope_of
 from core.jobs import PROACTIVE, enqueue_many
 from core.live import CHANGED, LiveBus
 from core.programs import claims, facts, flow, gates, onward, releasing, silence, speaking
@@ -22,6 +23,7 @@ from core.programs.gates import Place, Verdict
 from core.programs.onward import OUTCOMES, Done
 from core.programs.pacing import Paces
 from core.programs.releasing import Said, Settled
+from core.unsubscribe import Links
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Unavailable
 from shared.failpoints import failpoint
@@ -45,6 +47,7 @@ class Batch:
     asked: list[Said] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     aside: int = 0  # silences of people who had written, or were shown to the coach
+    links: Links | None = None  # that end a broadcast
 
     @property
     def pushed(self) -> list[UUID]:
@@ -65,11 +68,13 @@ class Scheduler:
         clock: Clock,
         channels: Mapping[str, ChannelAdapter],
         live: LiveBus,
+        links: Links | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
         self._live = live
+        self._links = links
 
     async def tick(self) -> int:
         """One batch of each creator with something due; how many sends were settled or put off."""
@@ -139,7 +144,8 @@ class Scheduler:
         judged = [(one, gates.judge(one.send, one.facts, now)) for one in subjects]
         judged = _within_limits(judged, creator, paces, now)
         places = await _conversations(connection, creator_id, judged)
-        batch = Batch(aside=len(sends) - len(spoken))
+        links = self._links if creator.policy.unsubscribe_links else None
+        batch = Batch(aside=len(sends) - len(spoken), links=links)
         for subject, verdict in judged:
             _add(batch, creator, subject, verdict, places, now)
         await paces.write(connection, creator_id)
@@ -254,6 +260,8 @@ def _release(
         batch.settled.append(Settled(send_id=send.id, state="skipped", reason="no_content"))
         batch.done.append(_done(subject, Verdict(kind="skip")))
         return
+    if message is not None and batch.links is not None and send.source_kind == "broadcast":
+        message = batch.links.ended(message, _person(creator, place), send.purpose)
     left = send.window_end - now if send.window_end else None
     said = Said(
         send_id=send.id,
@@ -279,6 +287,12 @@ def _release(
     )
     if not thinks:
         batch.done.append(_done(subject, Verdict(kind="send")))
+
+
+def _person(creator: Creator, place: Place) -> Person:
+    return Person(
+        creator_id=creator.id, scope=scope_of(place.type, place.bot), address=place.address
+    )
 
 
 def _done(subject: Subject, verdict: Verdict) -> Done:

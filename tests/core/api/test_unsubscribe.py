@@ -9,8 +9,9 @@ from pydantic import SecretStr
 from core import unsubscribe
 from core.consent import BROADCAST
 from core.runtime import Runtime
-from core.unsubscribe import Wish
+from core.unsubscribe import Links, Wish
 from shared.errors import NotFound
+from shared.messages import Message
 from shared.models.consents import Person, address_hash, standing
 from shared.security import KeyRing
 from tests.core.api.conftest import BASE_URL, Connect, Tenant, Visitor, drain
@@ -26,7 +27,7 @@ async def address_of(runtime: Runtime, ada: Tenant) -> str:
 
 async def link_of(runtime: Runtime, ada: Tenant, address: str) -> str:
     person = Person(creator_id=ada.id, scope=SCOPE, address=address)
-    return unsubscribe.link(runtime.keys, BASE_URL, person, BROADCAST)
+    return Links(runtime.keys, BASE_URL).of(person, BROADCAST)
 
 
 async def is_out(runtime: Runtime, ada: Tenant, address: str) -> bool:
@@ -101,3 +102,13 @@ def test_a_link_works_as_long_as_its_key_is_known() -> None:
     assert unsubscribe.read(KeyRing(SecretStr(f"{new},{old}")), token) == wish
     with pytest.raises(NotFound):
         unsubscribe.read(KeyRing(SecretStr(new)), token)
+
+
+def test_a_text_says_stop_instead_of_a_link(runtime: Runtime, ada: Tenant) -> None:
+    links, said = Links(runtime.keys, BASE_URL), Message(text="News!")
+    texted = Person(creator_id=ada.id, scope="sms/concierge", address="+15550100")
+    chatted = Person(creator_id=ada.id, scope=SCOPE, address="visitor")
+    assert links.ended(said, texted, BROADCAST) == said
+    ended = links.ended(said, chatted, BROADCAST).text
+    assert ended == f"News!\n\n[No more of these]({links.of(chatted, BROADCAST)})"
+    assert Links(runtime.keys, "").ended(said, chatted, BROADCAST) == said
