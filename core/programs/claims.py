@@ -32,12 +32,14 @@ WITH RECURSIVE pair AS (
       AND s.due_slot <= $1
     ORDER BY s.due_slot, s.creator_id LIMIT 1) later
 )
-SELECT creator_id FROM (SELECT due_slot, creator_id FROM pair LIMIT $3) p
-WHERE due_slot < $1 OR EXISTS (
-  SELECT FROM app.scheduled_sends s
+SELECT p.creator_id FROM (SELECT due_slot, creator_id FROM pair LIMIT $3) p
+LEFT JOIN LATERAL (
+  SELECT true AS is_due FROM app.scheduled_sends s
   WHERE s.state = 'waiting' AND s.due_slot = $1 AND s.creator_id = p.creator_id
-    AND s.due_at <= $2)
-GROUP BY creator_id ORDER BY min(due_slot), creator_id
+    AND s.due_at <= $2 AND p.due_slot = $1
+  LIMIT 1) running ON true
+WHERE p.due_slot < $1 OR running.is_due
+GROUP BY p.creator_id ORDER BY min(p.due_slot), p.creator_id
 """
 # Held by the first until it commits: caps and paces of a creator are counted by one at a time.
 _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('scheduler ' || $1::text, 0))"

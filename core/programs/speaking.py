@@ -14,7 +14,7 @@ from shared.messages import Message
 
 FALLBACK = "en"
 SILENT = Message(text="")
-_PLACEHOLDER = re.compile(r"(,?[ \t]*)\{([a-z][a-z0-9_]{0,63})\}")
+_PLACEHOLDER = re.compile(r"(,?[ \t]*)\{([A-Za-z_]+(?::[^{}\s]*)?)\}")
 _LOST_BEGINNING = re.compile(r"^[\s,;:]+")
 
 

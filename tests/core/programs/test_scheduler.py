@@ -41,7 +41,7 @@ async def test_a_daily_step_goes_on_day_by_day(sent: Sending) -> None:
 
 async def test_the_message_names_the_person_and_counts(sent: Sending) -> None:
     await sent.change("UPDATE app.contacts SET name = 'A*da' WHERE creator_id = $1")
-    await sent.enrol(step("hello", content={"en": {"text": "Hi {name}, {nobody}!"}}))
+    await sent.enrol(step("hello", content={"en": {"text": "Hi {name}, {goal}!"}}))
     assert await sent.after(DAY) == ["Hi A*da!"]
     [used] = await sent.coach.rows(
         "SELECT sum(value)::int AS n FROM app.usage_counters"
