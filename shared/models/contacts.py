@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FetchedValue, func, or_, select
+from sqlalchemy import FetchedValue, Text, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,6 +21,10 @@ class Contact(TenantRow):
     language: Mapped[str | None]
     timezone: Mapped[str | None]
     memory: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
+    quiet_hours: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    preferred_channel_id: Mapped[UUID | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=FetchedValue())
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
 

@@ -9,7 +9,7 @@ import pytest
 from core.consent import COACHING, Person, Said, grant, scope_of
 from core.runtime import Runtime
 from tests.core.api.conftest import Tenant
-from tests.core.programs.coaching import NOW, Coach, daily, step
+from tests.core.programs.coaching import NOW, SENDS, Coach, daily, step
 
 PROGRAMS = "/api/v1/programs"
 YAML = """
@@ -122,7 +122,8 @@ async def test_what_is_wrong_with_a_program_is_told_by_its_place(
     response = await ada.api.post(PROGRAMS, json=declared() | change)
     assert (response.status_code, response.json()["code"]) == (422, "bad_program")
     assert place in response.json()["detail"]
-    assert (await ada.api.get(PROGRAMS)).json()["items"] == []
+    listed = (await ada.api.get(PROGRAMS)).json()["items"]
+    assert [one["slug"] for one in listed if one["origin"] == "api"] == []
 
 
 @pytest.mark.parametrize(
@@ -246,12 +247,23 @@ async def test_a_paused_program_can_go_on_and_an_archived_one_be_published(
     assert (await ada.api.get(path)).status_code == 404
 
 
-async def test_a_slug_is_one_programs_and_a_copy_has_its_own(ada: Tenant) -> None:
+async def test_a_slug_is_one_programs_and_what_code_declares_is_copied(ada: Tenant) -> None:
     fit = (await add(ada))["id"]
     twice = await ada.api.post(PROGRAMS, json=declared())
     assert (twice.status_code, twice.json()["code"]) == (409, "program_exists")
     renamed = await ada.api.put(f"{PROGRAMS}/{fit}", json=declared(slug="other"))
     assert renamed.status_code == 422
+    [declared_one] = [
+        one for one in (await ada.api.get(PROGRAMS)).json()["items"] if one["origin"] == "code"
+    ]
+    path = f"{PROGRAMS}/{declared_one['id']}"
+    edited = await ada.api.put(path, json=declared(slug=declared_one["slug"]))
+    deleted = await ada.api.post(f"{path}/delete")
+    for refused in (edited, deleted):
+        assert (refused.status_code, refused.json()["code"]) == (409, "program_in_code")
+    mine = await ada.api.post(f"{path}/copy", json={"slug": "mine", "name": "Mine"})
+    assert (mine.json()["origin"], mine.json()["name"]) == ("api", "Mine")
+    assert (await ada.api.post(f"{path}/pause")).json()["status"] == "paused"
     copied = await ada.api.post(f"{PROGRAMS}/{fit}/copy", json={"slug": "fitter"})
     assert (copied.status_code, copied.json()["status"]) == (201, "draft")
 
@@ -284,6 +296,32 @@ async def test_a_preview_tells_who_gets_what_when_and_what_stands_in_the_way(
     )
     wrong = await ada.api.post(f"{PROGRAMS}/{fit}/preview", json={"contact_ids": [str(uuid4())]})
     assert wrong.status_code == 404
+
+
+async def test_another_zone_or_date_of_a_contact_plans_anew(ada: Tenant, runtime: Runtime) -> None:
+    coach = coach_of(runtime, ada)
+    before = {"anchor": "date", "attribute": "exam", "offset": {"n": -1}, "at": "18:00"}
+    fit = await publish(ada, daily("mood"), step("eve", when=before))
+    contact = await coach.meets(timezone="Asia/Tokyo", exam="2099-05-20")
+    path = f"/api/v1/contacts/{contact}"
+    await ada.api.post(f"{PROGRAMS}/{fit}/enrolments", json={"contact_ids": [str(contact)]})
+    assert ("eve", "2099-05-19T18:00", "waiting") in await coach.sends()
+    changes = {
+        "timezone": "America/Lima",
+        "attributes": {"exam": "2099-06-20", "group": "b"},
+        "tags": ["spring", "spring"],
+        "quiet_hours": {"start": "22:00", "end": "07:30"},
+        "preferred_channel_id": ada.web["id"],
+    }
+    patched = await ada.api.patch(path, json=changes)
+    assert patched.status_code == 200, patched.text
+    assert patched.json() == (await ada.api.get(path)).json()
+    assert (patched.json()["tags"], patched.json()["name"]) == (["spring"], "Ada")
+    assert ("eve", "2099-06-19T18:00", "waiting") in await coach.sends("waiting")
+    dues = {row["due_at"].hour for row in await coach.rows(SENDS) if row["state"] == "waiting"}
+    assert dues == {14, 23}  # nine and six o'clock in Lima
+    for bad in ({"preferred_channel_id": str(uuid4())}, {"attributes": {"Exam": 1}}, {"tags": [1]}):
+        assert (await ada.api.patch(path, json=bad)).status_code == 422
 
 
 async def _talks_on_the_web(coach: Coach, channel_id: UUID, contact_id: UUID) -> None:
