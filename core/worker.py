@@ -31,7 +31,7 @@ WATCH_SECONDS = 3.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 MIGRATIONS_EVERY = 5
-PRIVACY_PLACES = 2  # each, among all workers
+PRIVACY_PLACES = 2  # of each worker, for exports and erasures
 IMPORT_PLACES = 2  # among all workers: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
 MIGRATIONS_SHARE = 10
@@ -50,6 +50,7 @@ class Worker:
         self._managers: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[None], JobKind] = {}
         self._listening: dict[UUID, asyncio.Task[None]] = {}
+        self._errands = asyncio.Semaphore(PRIVACY_PLACES)
         self._migrating = asyncio.Semaphore(max(1, self._settings.concurrency // MIGRATIONS_SHARE))
 
     async def run(self) -> None:
@@ -105,8 +106,8 @@ class Worker:
         places = max(1, self._settings.concurrency // 2)
         self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
         self._register(manager, "migrate", self._migrate)
-        self._register(manager, "export", self._runtime.privacy.export, PRIVACY_PLACES)
-        self._register(manager, "erase", self._runtime.privacy.erase, PRIVACY_PLACES)
+        self._register(manager, "export", self._in_place(self._runtime.privacy.export))
+        self._register(manager, "erase", self._in_place(self._runtime.privacy.erase))
         self._register(manager, "import", self._runtime.contact_imports.advance, IMPORT_PLACES)
         return manager
 
@@ -115,6 +116,16 @@ class Worker:
         if not self._migrating.locked():
             async with self._migrating:
                 await self._runtime.knowledge.migration.advance(creator_id, migration_id)
+
+    def _in_place(self, handler: _Handler) -> _Handler:
+        """Where there is a place. A limit among all workers would count jobs of dead ones."""
+
+        async def run(creator_id: UUID, subject_id: UUID) -> None:
+            if not self._errands.locked():
+                async with self._errands:
+                    await handler(creator_id, subject_id)
+
+        return run
 
     async def _run(self, manager: QueueManager) -> None:
         try:

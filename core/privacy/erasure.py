@@ -13,7 +13,7 @@ from core.audit import note
 from core.privacy import rooms
 from core.privacy.inventory import BY_TABLE, HOLDINGS
 from core.privacy.people import find_rooms, own_conversations, people_of
-from core.privacy.severing import Severed, number, sever
+from core.privacy.severing import SHORTEST_NEEDLE, Severed, number, sever
 from core.privacy.tables import count
 from shared.cache import keys
 from shared.cache.limits import RateLimiter
@@ -218,6 +218,10 @@ async def _rows(work: Work) -> None:
     for table in _IN_ORDER:
         sql = f"DELETE FROM app.{table} t WHERE t.creator_id = $1 AND ({BY_TABLE[table].where})"  # noqa: S608 - names and conditions are the inventory's
         work.add(table, number(await work.db.execute(sql, work.creator_id, work.people)))
+    for table in ("bot_records", "user_sessions"):
+        # What somebody else put last, or a room's open form.
+        sql = f"DELETE FROM app.{table} t WHERE t.creator_id = $1 AND {_named(_TRACES[table])}"  # noqa: S608
+        work.add(table, number(await work.db.execute(sql, work.creator_id, _words(work))))
     unnamed = await work.db.execute(_UNNAME_CONSENT, work.creator_id, work.people)
     work.add("consent_events_unnamed", number(unnamed))
     work.progress.stage = "verify"
@@ -230,13 +234,11 @@ async def _verify(work: Work) -> None:
         if holding.fate == "deleted" and not holding.by_message:
             found = await count(work.db, work.creator_id, holding, work.people)
             left |= {holding.table: found} if found else {}
-    words = [*work.progress.people, *(a for a in work.known.addresses if len(a) > 3)]
     for table, text in _TRACES.items():
         found = await work.db.fetchval(
-            f"SELECT count(*) FROM app.{table} t WHERE t.creator_id = $1 AND EXISTS ("  # noqa: S608
-            f"SELECT FROM unnest($2::text[]) AS n (needle) WHERE strpos({text}, needle) > 0)",
+            f"SELECT count(*) FROM app.{table} t WHERE t.creator_id = $1 AND {_named(text)}",  # noqa: S608
             work.creator_id,
-            words,
+            _words(work),
         )
         left |= {f"{table} (text)": found} if found else {}
     work.row.counts["left"] = left
@@ -252,6 +254,17 @@ async def _verify(work: Work) -> None:
         target=work.row.contact_id,
         erasure_id=str(work.row.id),
     )
+
+
+def _named(text: str) -> str:
+    """The condition that a text holds one of the words $2."""
+    return f"EXISTS (SELECT FROM unnest($2::text[]) AS n (needle) WHERE strpos({text}, needle) > 0)"
+
+
+def _words(work: Work) -> list[str]:
+    """Ids, and addresses that are long enough to mean nobody else."""
+    long_enough = (a for a in work.known.addresses if len(a) >= SHORTEST_NEEDLE)
+    return [*work.progress.people, *long_enough]
 
 
 def _cached(creator_id: UUID, progress: Progress) -> list[str]:
