@@ -39,17 +39,23 @@ WHERE EXISTS (SELECT FROM app.enrolments e
                     AND w.state IN ('waiting', 'claimed') AND w.source_kind = 'silence')
 ON CONFLICT DO NOTHING
 """
-# `is_second`: two that were planned at one moment are one ladder too many.
 _FACTS = """
 SELECT s.id, s.contact_id,
   (SELECT max(i.last_inbound_at) FROM app.contact_identities i
    WHERE i.creator_id = $1 AND i.contact_id = s.contact_id) AS last_inbound_at,
   EXISTS (SELECT FROM app.enrolments e WHERE e.creator_id = $1 AND e.contact_id = s.contact_id
-          AND e.status = 'active') AS is_enrolled,
-  EXISTS (SELECT FROM app.scheduled_sends w
-          WHERE w.creator_id = $1 AND w.contact_id = s.contact_id AND w.source_kind = 'silence'
-            AND w.state IN ('waiting', 'claimed') AND w.id < s.id) AS is_second
+          AND e.status = 'active') AS is_enrolled
 FROM app.scheduled_sends s WHERE s.creator_id = $1 AND s.id = ANY ($2::uuid[])
+"""
+# Two that were planned at one moment are one ladder too many.
+_ALONE = """
+UPDATE app.scheduled_sends SET state = 'cancelled', skip_reason = 'stopped', settled_at = $3
+WHERE creator_id = $1 AND id IN (
+  SELECT w.id FROM app.scheduled_sends s JOIN app.scheduled_sends w
+    ON w.creator_id = $1 AND w.contact_id = s.contact_id AND w.id <> s.id
+  WHERE s.creator_id = $1 AND s.id = ANY ($2::uuid[]) AND w.source_kind = 'silence'
+    AND w.state = 'waiting'
+  FOR UPDATE OF w SKIP LOCKED)
 """
 _MOVE = """
 UPDATE app.scheduled_sends s
@@ -114,7 +120,9 @@ async def due_silence(
     if not rungs:
         return list(sends)
     days = (await load_policy(connection, creator_id)).silence_days
-    rows = await connection.fetch(_FACTS, creator_id, [send.id for send in rungs])
+    ids = [send.id for send in rungs]
+    await connection.execute(_ALONE, creator_id, ids, now)
+    rows = await connection.fetch(_FACTS, creator_id, ids)
     round_ = _Round(days=days, facts={row["id"]: row for row in rows}, now=now)
     judged = [send if send.source_kind != SILENCE else round_.spoken(send) for send in sends]
     await _write(connection, creator_id, round_)
@@ -164,7 +172,7 @@ class _Round:
         return None if self._is_last(send, place) else send
 
     def _over(self, facts: Record) -> str | None:
-        if not self.days or facts["is_second"]:
+        if not self.days:
             return STOPPED
         return None if facts["is_enrolled"] else ENROLMENT_ENDED
 
