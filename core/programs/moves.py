@@ -107,6 +107,7 @@ class Trail:
 
     arrived: dict[str, Arrival] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)  # occurrence by step
+    spent: dict[str, str] = field(default_factory=dict)  # the last slot that was handled, by step
     replied: str | None = None  # the step whose `on_reply` was followed
 
     @classmethod
@@ -116,17 +117,14 @@ class Trail:
             key: Arrival(datetime.fromisoformat(since) if since else None, came_from)
             for key, (since, came_from) in kept.get("arrived", {}).items()
         }
-        return cls(arrived=arrived, asked=dict(kept.get("asked", {})), replied=kept.get("replied"))
+        asked, spent = dict(kept.get("asked", {})), dict(kept.get("spent", {}))
+        return cls(arrived=arrived, asked=asked, spent=spent, replied=kept.get("replied"))
 
     def write(self) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        if self.arrived:
-            kept["arrived"] = {
-                key: [arrival.anchor and arrival.anchor.isoformat(), arrival.came_from]
-                for key, arrival in self.arrived.items()
-            }
-        if self.asked:
-            kept["asked"] = self.asked
-        if self.replied:
-            kept["replied"] = self.replied
+        arrived = {
+            key: [arrival.anchor and arrival.anchor.isoformat(), arrival.came_from]
+            for key, arrival in self.arrived.items()
+        }
+        whole = {"arrived": arrived, "asked": self.asked, "spent": self.spent}
+        kept = {name: value for name, value in {**whole, "replied": self.replied}.items() if value}
         return {TRAIL: kept} if kept else {}

@@ -9,6 +9,7 @@ from core.programs.schedule import Slot, slot_at
 from core.programs.slots import anchor_of, coming_slot, due_slot, named, next_slot
 
 ENDS = ("paused", "exited")
+_MINUTE = len("2026-11-23T09:30")
 
 
 class Way:
@@ -20,7 +21,6 @@ class Way:
         self.trail = Trail.read(state.answers)
         self.armed = dict(state.armed or {})
         self._steps = {step.key: step for step in program.steps}
-        self._used: dict[str, str] = {}  # slots that are spent, by step
         self._plans: dict[str, Plan] = {}
         self._cancels: dict[str, None] = {}
         self._step_key: str | None = None
@@ -53,9 +53,7 @@ class Way:
 
     def plan(self, step: Step, slot: Slot, arrival: Arrival) -> None:
         """Let a step wait for its slot; another one of it that waits is given up."""
-        if slot.occurrence in (self._used.get(step.key), self.trail.asked.get(step.key)):
-            # Come back to within the same minute: another slot needs another name.
-            slot = slot_at(slot.due_at + timedelta(seconds=1), self.state.zone)
+        slot = self._unspent(step, slot)
         self.trail.arrived[step.key] = arrival
         if self.armed.get(step.key) == slot.occurrence:
             return
@@ -63,6 +61,14 @@ class Way:
             self._cancels[step.key] = None
         self._plans[step.key] = Plan(step.key, slot)
         self.armed[step.key] = slot.occurrence
+
+    def _unspent(self, step: Step, slot: Slot) -> Slot:
+        """Come back to within the same minute, a step needs a slot of another name."""
+        spent = self.trail.spent.get(step.key, "")
+        if slot.occurrence > spent or slot.occurrence[:_MINUTE] != spent[:_MINUTE]:
+            return slot
+        behind = datetime.fromisoformat(spent) - datetime.fromisoformat(slot.occurrence)
+        return slot_at(slot.due_at + behind + timedelta(seconds=1), self.state.zone)
 
     def cancel(self, key: str) -> None:
         """Give up what waits of a step. Whether the chain goes on is the caller's to say."""
@@ -119,7 +125,7 @@ class Way:
     def settle(self, step: Step, outcome: Outcome, occurrence: str) -> None:
         """A slot was sent or passed over: plan the next of it, and go on in the chain."""
         arrival = self.trail.arrived.get(step.key)
-        self._used[step.key] = occurrence
+        self.trail.spent[step.key] = occurrence
         if self.armed.get(step.key) == occurrence:
             del self.armed[step.key]
         if arrival is None:  # it was given up meanwhile, and the chain has gone on
@@ -168,7 +174,7 @@ class Way:
 
     def close(self, step: Step) -> None:
         """It is asked no more; of a step that recurs the next slot goes on waiting."""
-        occurrence = self._used[step.key] = self.trail.asked.pop(step.key)
+        occurrence = self.trail.asked.pop(step.key)
         if self.armed.get(step.key) == occurrence:
             del self.armed[step.key]
         if step.when.rrule is None:
@@ -218,7 +224,7 @@ class Way:
             return
         self.cancel(step.key)
         if arrival is not None:
-            self._used[step.key] = occurrence
+            self.trail.spent[step.key] = occurrence
             self.follow(step, is_reply=True)
 
     def _pass_over(self, step: Step, arrival: Arrival, occurrence: str) -> None:

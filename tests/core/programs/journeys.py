@@ -118,6 +118,8 @@ class Journey:
         return self.replan()
 
     def replan(self) -> "Journey":
+        known = {step.key for step in self.program.steps}
+        self.open = {key: asked for key, asked in self.open.items() if key in known}
         moves = flow.replanned(self.program, self.state, self.plans, self.handled, self.now)
         self._apply(moves)
         return self
