@@ -2,22 +2,25 @@
 
 The identity that used the code moves to the contact that asked for it, with its conversations;
 messages stay as they are, so the cost doesn't grow with history. Both memories are united, and
-every link can be taken back.
+programs, goals and check-ins go along once nothing is left behind. Every link can be taken back.
 """
 
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 from core.audit import contact_actor, note
+from core.programs.merging import merge_programs
 from shared.cache import keys as redis_keys
 from shared.cache.limits import RateLimiter
 from shared.database import DatabaseManager, PgConnection, Record
 from shared.errors import Conflict, NotFound
 from shared.security import KeyRing
+from shared.utils.clock import utc_now
 from shared.utils.ids import derived_id
 from shared.utils.merge import united
 
@@ -103,6 +106,7 @@ class Attempt:
     address: str
     message_id: UUID
     code: str
+    at: datetime = field(default_factory=utc_now)  # by the clock that programs go by
 
 
 def new_code() -> str:
@@ -191,6 +195,7 @@ async def _join(
         return False
     await _move(connection, creator_id, identity_id, from_contact, to_contact)
     set_aside = await _unite(connection, creator_id, from_contact, to_contact)
+    await merge_programs(connection, creator_id, from_contact, to_contact, attempt.at)
     await connection.execute(_END_EARLIER, creator_id, identity_id)
     await connection.execute(
         _ADD_LINK, creator_id, link_id, identity_id, from_contact, to_contact, set_aside

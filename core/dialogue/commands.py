@@ -92,6 +92,7 @@ class Commands:
                 address=work.person or "",
                 message_id=work.message_id,
                 code=turn.arguments,
+                at=call.now,
             )
         ):
             turn.say(LINKED)
