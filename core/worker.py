@@ -13,6 +13,7 @@ from pgqueuer.core.qm import QueueManager
 
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
+from core.privacy import retention
 from core.privacy.jobs import sweep_privacy
 from core.programs.entering import sweep_segments
 from core.runtime import Runtime
@@ -20,6 +21,7 @@ from core.sweeper import sweep, sweep_documents, sweep_imports, sweep_migrations
 from core.ticket_watch import watch_tickets
 from shared.errors import AppError, Unavailable
 from shared.queue_settings import QUEUE
+from shared.utils.clock import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,9 @@ WATCH_SECONDS = 3.0
 DOCUMENT_SECONDS = 60.0
 DOCUMENTS_EVERY = 15  # sweeps between two looks for documents left half indexed
 MIGRATIONS_EVERY = 5
+# A creator whose day's upkeep is done costs one look.
+FIRST_UPKEEP_SECONDS = 60.0
+UPKEEP_SECONDS = 600.0
 PRIVACY_PLACES = 2  # of each worker, for exports and erasures
 IMPORT_PLACES = 2  # among all workers: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
@@ -56,7 +61,14 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, within the grace period."""
         async with asyncio.TaskGroup() as group:
-            loops = (self._sweep, self._schedule, self._watch, self._listen, self._declare)
+            loops = (
+                self._sweep,
+                self._schedule,
+                self._watch,
+                self._listen,
+                self._declare,
+                self._keep_up,
+            )
             helpers = [group.create_task(loop()) for loop in loops]
             await self._work()
             for helper in helpers:
@@ -192,6 +204,18 @@ class Worker:
                     await sweep_privacy(self._runtime.database)
             count += 1
             await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def _keep_up(self) -> None:
+        """Once a day: delete what is kept no longer, measure what is stored."""
+        database, pause = self._runtime.database, FIRST_UPKEEP_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = UPKEEP_SECONDS
+            with _survived("upkeep.failed"):
+                async with retention.alone(database) as is_alone:
+                    if is_alone:
+                        await retention.is_month_ready(database, utc_now())
+                        await retention.keep_up(database)
 
     async def _schedule(self) -> None:
         """Send what is due. While there is more, half of the time is left to those who wait."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -30,3 +31,8 @@ def derived_id(parent: UUID, label: str) -> UUID:
 def new_token(bytes_count: int = 24) -> str:
     """An unguessable URL-safe name (route keys, API keys)."""
     return secrets.token_urlsafe(bytes_count)
+
+
+def first_id(moment: datetime) -> UUID:
+    """The smallest id of a moment: what was made earlier sorts before it."""
+    return UUID(int=int(moment.timestamp() * 1000) << _TIMESTAMP_BITS)
