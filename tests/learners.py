@@ -129,7 +129,7 @@ async def new_school(runtime: Runtime) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def on_telegram(app: App, *, bot: str = "coach") -> AsyncIterator[Learner]:
+async def on_telegram(app: App, *, bot: str = "coach", **settings: Any) -> AsyncIterator[Learner]:
     """A learner whose bot lives on an emulated Bot API of its own."""
     emulator = TelegramEmulator()
     try:
@@ -139,6 +139,7 @@ async def on_telegram(app: App, *, bot: str = "coach") -> AsyncIterator[Learner]
                 bot=bot,
                 credentials={"bot_token": emulator.token, "secret_token": SECRET},
                 api_base_url=base_url,
+                **settings,
             )
             yield Learner(app=app, emulator=emulator, account=account)
             # Idle connections would hold the server's shutdown up.
