@@ -185,7 +185,8 @@ def archive(
         row = await _programs(runtime).by_name(creator, name)
         now = runtime.clock.now()
         away = await Publishing(runtime.database).archive(creator, row.id, actor=ACTOR, now=now)
-        return f"{row.slug} is archived: {away.ended} enrolments ended, {away.cancelled} cancelled."
+        ended, cancelled = away.ended, away.cancelled
+        return f"{row.slug} is archived: {ended} enrolments ended, {cancelled} sends cancelled."
 
     typer.echo(_on(creator, data_dir, run))
 

@@ -80,8 +80,8 @@ async def test_goals_of_one_name_become_one_with_all_their_days(coach: Coach) ->
             there = (str(goal["id"]), today - timedelta(days=day), NOW)
             await coach.rows(ADD_CHECK_IN, new_id(), contact, *there)
     assert await merge(coach, old, new)
-    days = [tuple(row) for row in await coach.rows(CHECK_INS, new)]
-    assert [day for day, status in days if status == "active"] == [
+    kept = await coach.rows(CHECK_INS, new)
+    assert [row["local_day"] for row in kept if row["status"] == "active"] == [
         today - timedelta(days=day) for day in (4, 3, 2, 1)
     ]
     active = await coach.rows(

@@ -186,7 +186,7 @@ async def test_who_leaves_gets_nothing_more(coach: Coach) -> None:
     await coach.enrols(fit, [await coach.meets()])
     async with coach.database.transaction(coach.id) as db:
         [row] = await enrolments.open_of_program(db, coach.id, fit)
-        ended = {"status": "exited", "reason": "coach", "now": NOW}
+        ended: dict[str, Any] = {"status": "exited", "reason": "coach", "now": NOW}
         assert await enrolling.leave(db, coach.id, row.id, **ended)
         assert not await enrolling.leave(db, coach.id, row.id, **ended)
     assert {state for _, _, state in await coach.sends()} == {"cancelled"}
