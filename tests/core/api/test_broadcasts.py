@@ -2,11 +2,14 @@
 
 import asyncio
 import itertools
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from core.programs.broadcast_plan import PARKED
 from core.runtime import Runtime
@@ -47,7 +50,8 @@ async def settle(runtime: Runtime, ada: Tenant, state: str, count: int) -> None:
         await connection.execute(
             "UPDATE app.scheduled_sends SET state = $1, settled_at = now()"
             " WHERE id IN"
-            " (SELECT id FROM app.scheduled_sends WHERE state = 'waiting' ORDER BY due_at LIMIT $2)",
+            " (SELECT id FROM app.scheduled_sends WHERE state = 'waiting'"
+            " ORDER BY due_at LIMIT $2)",
             state,
             count,
         )
@@ -267,3 +271,26 @@ async def test_another_creators_broadcast_is_not_there(
     for step in ("dry-run", "start", "pause", "resume", "cancel"):
         await post(bob, broadcast_id, step, 404)
     assert (await bob.api.get(f"/api/v1/broadcasts/{broadcast_id}/events")).status_code == 404
+
+
+async def test_whoever_follows_is_told_of_every_change_until_it_is_over(
+    app: FastAPI, base_url: str, runtime: Runtime, ada: Tenant, crowd: list[UUID]
+) -> None:
+    broadcast_id = await add(ada)
+    url = f"{base_url}/api/v1/broadcasts/{broadcast_id}/events"
+    headers = {"Authorization": f"Bearer {ada.api_key}"}
+    seen = []
+    async with (
+        httpx.AsyncClient(timeout=30) as client,
+        client.stream("GET", url, headers=headers) as stream,
+    ):
+        async for line in stream.aiter_lines():
+            if not line.startswith("data: "):
+                continue
+            shown = json.loads(line.removeprefix("data: "))
+            seen.append((shown["state"], shown["progress"]["sent"]))
+            if shown["state"] == "draft":
+                await post(ada, broadcast_id, "start")
+            elif not shown["progress"]["sent"]:
+                await settle(runtime, ada, "sent", 20)
+    assert seen == [("draft", 0), ("running", 0), ("done", 20)]
