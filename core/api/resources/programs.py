@@ -198,7 +198,7 @@ async def list_programs(
 
 
 @router.get("/{program_id}")
-async def read_program_version(
+async def read_program_details(
     program_id: UUID,
     principal: PrincipalDep,
     runtime: RuntimeDep,
@@ -247,7 +247,7 @@ async def save_program(
 
 
 @router.get("/{program_id}/versions")
-async def list_versions(
+async def list_program_versions(
     program_id: UUID,
     principal: PrincipalDep,
     runtime: RuntimeDep,
@@ -267,7 +267,7 @@ async def list_versions(
 
 
 @router.get("/{program_id}/diff")
-async def compare_versions(
+async def compare_program_versions(
     program_id: UUID,
     principal: PrincipalDep,
     runtime: RuntimeDep,
