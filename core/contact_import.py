@@ -199,7 +199,8 @@ async def _write_people(
     old = [_person(row, known[row.address]) for row in rows if row.address in known]
     await imports.add_people(connection, creator_id, work.channel_id, new)
     await imports.fill_people(connection, creator_id, old)
-    said = [one for row in rows for one in _agreed(row, work.id)]
+    contacts = known | {person.address: person.contact_id for person in new}
+    said = [one for row in rows for one in _agreed(row, contacts[row.address], work.id)]
     await imports.agree(connection, creator_id, work.channel_id, said, work.actor)
     return len(new)
 
@@ -216,11 +217,17 @@ def _person(row: Row, contact_id: UUID) -> Person:
     )
 
 
-def _agreed(row: Row, import_id: UUID) -> Iterator[Agreed]:
+def _agreed(row: Row, contact_id: UUID, import_id: UUID) -> Iterator[Agreed]:
     seen: set[str] = set()
     for consent in row.consents:
         evidence = {"import_id": str(import_id), **consent.evidence}
         for purpose in consent.purposes:
             if purpose not in seen:
                 seen.add(purpose)
-                yield Agreed(address=row.address, purpose=purpose, at=consent.at, evidence=evidence)
+                yield Agreed(
+                    contact_id=contact_id,
+                    address=row.address,
+                    purpose=purpose,
+                    at=consent.at,
+                    evidence=evidence,
+                )

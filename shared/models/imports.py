@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.database import PgConnection, Record
-from shared.models.consents import HASH_SQL
+from shared.models.consents import HASH_SQL, address_hash
 from shared.utils.ids import new_id
 
 HELD_SECONDS = 60.0  # how long an import rests when its worker died
@@ -98,28 +98,28 @@ FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
 WHERE c.creator_id = $1 AND c.id = r.id
 """
 # What somebody has refused, or agreed to already, is left as it is.
-_AGREE = f"""
+_AGREE = """
 WITH said AS (
-  SELECT r.*, i.contact_id, c.type || '/' || c.bot AS scope, {HASH_SQL} AS hash
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[])
-    AS r (event_id, address, purpose, at, evidence)
-  JOIN app.contact_identities i
-    ON i.creator_id = $1 AND i.channel_id = $2 AND i.address = r.address
-  JOIN app.channels c ON c.creator_id = $1 AND c.id = $2
+  SELECT * FROM unnest($4::uuid[], $5::uuid[], $6::bytea[], $7::text[], $8::timestamptz[],
+                       $9::jsonb[])
+    AS r (event_id, contact_id, hash, purpose, at, evidence)
 ), new AS (
   INSERT INTO app.consents (creator_id, scope, address_hash, purpose, event_id, at)
-  SELECT $1, s.scope, s.hash, s.purpose, s.event_id, s.at FROM said s
+  SELECT $1, $3, s.hash, s.purpose, s.event_id, s.at FROM said s
   WHERE NOT EXISTS (
-    SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = s.scope
+    SELECT FROM app.opt_outs o WHERE o.creator_id = $1 AND o.scope = $3
       AND o.address_hash = s.hash AND o.purpose IN ('*', s.purpose))
   ON CONFLICT DO NOTHING RETURNING event_id
 )
 INSERT INTO app.consent_events (creator_id, id, contact_id, channel_id, scope, address_hash,
                                 purpose, action, source, evidence, actor, at)
-SELECT $1, s.event_id, s.contact_id, $2, s.scope, s.hash, s.purpose, 'granted', 'import',
-       s.evidence, $8, s.at
+SELECT $1, s.event_id, s.contact_id, $2, $3, s.hash, s.purpose, 'granted', 'import',
+       s.evidence, $10, s.at
 FROM said s JOIN new n USING (event_id)
-"""  # noqa: S608 - constants only
+"""
+_SCOPE = "SELECT type || '/' || bot FROM app.channels WHERE creator_id = $1 AND id = $2"
+# A plan that was made while the tables were empty would read them whole for each batch.
+_PLAN_ANEW = "SET LOCAL plan_cache_mode = 'force_custom_plan'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +151,7 @@ class Person:
 class Agreed:
     """One purpose that the file says somebody agreed to."""
 
+    contact_id: UUID
     address: str
     purpose: str
     at: datetime
@@ -186,6 +187,7 @@ async def take(db: PgConnection, creator_id: UUID, import_id: UUID) -> Work | No
 
 async def stands_at(db: PgConnection, creator_id: UUID, import_id: UUID, done: int) -> bool:
     """Whether so many lines are done, as we think; holds the row until the batch is written."""
+    await db.execute(_PLAN_ANEW)
     return bool(await db.fetchval(_STANDS, creator_id, import_id, done))
 
 
@@ -251,14 +253,17 @@ async def agree(
     db: PgConnection, creator_id: UUID, channel_id: UUID, said: Sequence[Agreed], actor: str
 ) -> None:
     """Note what people agreed to, as far as it is new and they have not refused it."""
-    if not said:
+    scope = await db.fetchval(_SCOPE, creator_id, channel_id)
+    if not said or scope is None:
         return
     await db.execute(
         _AGREE,
         creator_id,
         channel_id,
+        scope,
         [new_id() for _ in said],
-        [one.address for one in said],
+        [one.contact_id for one in said],
+        [address_hash(creator_id, scope, one.address) for one in said],
         [one.purpose for one in said],
         [one.at for one in said],
         [one.evidence for one in said],
