@@ -58,6 +58,8 @@ class Pictures:
         capabilities = self.channels[account.type].capabilities
         if capabilities.delivery == "pull":
             return True  # a page of ours, which reaches us wherever we are
+        if capabilities.text_unit == "gsm7_or_ucs2":
+            return False  # a text message with a picture costs many times one without
         return "image" in capabilities.attachments and self._is_fetchable(account)
 
     def read(self, token: str, now: datetime) -> Shot:

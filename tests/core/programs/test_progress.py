@@ -199,8 +199,9 @@ def test_a_changed_address_does_not_work(pictures: Pictures) -> None:
         ("http://localhost:8000", "slack", None, False),
         ("http://127.0.0.1:8000", "telegram", "http://127.0.0.1:9999", True),
         ("http://127.0.0.1:8000", "web", None, True),
+        ("https://cairn.example", "sms", None, False),
     ],
-    ids=["public", "loopback", "localhost", "emulated", "our own page"],
+    ids=["public", "loopback", "localhost", "emulated", "our own page", "paid by the picture"],
 )
 def test_pictures_are_for_who_can_fetch_them(
     pictures: Pictures, base_url: str, type_: str, api_base_url: str | None, is_shown: bool
