@@ -8,6 +8,7 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from core.programs.definition import QuietHours, Span, When
@@ -146,27 +147,29 @@ def _exists(local: datetime, zone: ZoneInfo) -> bool:
 
 
 def _recurring(when: When, first: Slot, zone: ZoneInfo, after: datetime | None) -> Slot | None:
-    floor = first.due_at if after is None else max(first.due_at, after)
-    found: Slot | None = None
-    for slot in _slots(when, first, floor, zone):
-        # In a gap a later local time may come earlier: 02:45 becomes 03:45, 03:15 stays.
-        if found is not None and slot.due_at - found.due_at > _DAY:
-            break
-        if slot.due_at > floor or (slot.due_at == floor and after != floor):
-            if found is not None and slot.due_at >= found.due_at:
-                break
-            found = slot
-    return found
+    due = _slots(when, first, zone, after)
+    found = next(due, None)
+    if found is None:
+        return None
+    # In a gap a later local time may come earlier: 02:50 becomes 03:50, while 03:10 stays.
+    shown = _name(found.due_at.astimezone(zone).replace(tzinfo=None, fold=0))
+    if shown == found.occurrence:
+        return found
+    rivals = takewhile(lambda slot: slot.occurrence < shown, due)
+    return min((found, *rivals), key=lambda slot: slot.due_at)
 
 
-def _slots(when: When, first: Slot, floor: datetime, zone: ZoneInfo) -> Iterator[Slot]:
+def _slots(when: When, first: Slot, zone: ZoneInfo, after: datetime | None) -> Iterator[Slot]:
+    """From the first on, after `after`, in the order of the local clock."""
     start = datetime.fromisoformat(first.occurrence)
-    since = floor.astimezone(zone).replace(tzinfo=None) - 2 * _DAY
-    for local in occurrences(parse_rule(when.rrule or ""), start, since=since, zone=zone):
-        if local == start and _is_allowed(when, local.date()):
-            yield first
-        elif _is_allowed(when, local.date()) and _exists(local, zone):
-            yield Slot(_name(local), resolve(local, zone))
+    since = max(first.due_at, after or first.due_at).astimezone(zone).replace(tzinfo=None)
+    rule = parse_rule(when.rrule or "")
+    for local in occurrences(rule, start, since=since - 2 * _DAY, zone=zone):
+        if not _is_allowed(when, local.date()) or not _exists(local, zone):
+            continue
+        slot = first if local == start else Slot(_name(local), resolve(local, zone))
+        if slot.due_at >= first.due_at and (after is None or slot.due_at > after):
+            yield slot
 
 
 def _is_quiet(local: time, quiet: QuietHours) -> bool:
