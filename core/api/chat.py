@@ -16,9 +16,10 @@ from core.api.strict import Body, StrictRoute
 from core.api.transcript import ChatMessage, messages_after
 from core.api.visitors import bearer_token, read_old_token, sign_in
 from core.channels import Address, InboundRequest, Sender
+from core.inbox import Accepted
 from core.live import CHANGED
 from core.runtime import Runtime
-from shared.errors import InvalidInput, NotFound, PayloadTooLarge
+from shared.errors import InvalidInput, NotFound, PayloadTooLarge, Unauthorized
 from shared.failpoints import failpoint
 from shared.utils.clock import utc_now
 from shared.utils.ids import new_id
@@ -155,7 +156,11 @@ async def send_chat_message(
     await failpoint("after-verify")
     background.add_task(failpoint, "after-2xx")
     shape = body.model_dump(mode="json", exclude_none=True)
-    return AcceptedMessage(id=body.id, seq=await _accept(runtime, chat, visitor.id, shape))
+    accepted = await _accept(runtime, chat, visitor.id, shape)
+    if accepted.conversation_id != visitor.conversation_id:
+        # Its visitor was erased since: stored for somebody new, whom another token shows it.
+        raise Unauthorized("This session has ended; begin a new one.")
+    return AcceptedMessage(id=body.id, seq=accepted.seq)
 
 
 @router.get("/chat/{route_key}/messages")
@@ -225,8 +230,10 @@ def _check_text(body: NewMessage) -> None:
         raise InvalidInput("the message is empty", code="empty_text")
 
 
-async def _accept(runtime: Runtime, chat: Chat, visitor_id: str, shape: dict[str, object]) -> int:
-    """Hand the page's JSON to the channel's parser and store the event; its number."""
+async def _accept(
+    runtime: Runtime, chat: Chat, visitor_id: str, shape: dict[str, object]
+) -> Accepted:
+    """Hand the page's JSON to the channel's parser and store the event."""
     inbound = InboundRequest(
         method="POST",
         url="",
@@ -239,4 +246,4 @@ async def _accept(runtime: Runtime, chat: Chat, visitor_id: str, shape: dict[str
     # Other pages of the same visitor show it at once.
     creator_id = chat.record.account.creator_id
     await runtime.live.publish(creator_id, accepted.conversation_id, CHANGED)
-    return accepted.seq
+    return accepted

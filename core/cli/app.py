@@ -30,6 +30,8 @@ COMMANDS = {
     "programs": "Programs: write, preview, publish; who is in them, what is planned.",
     "broadcasts": "One message to many: write, try out, start, pause, resume, cancel, watch.",
     "prompts": "Prompt templates: list, show, save, diff, promote, rollback, preview.",
+    "privacy": "Hand out what is held of a contact, or erase it.",
+    "usage": "Messages, tokens, sends and storage of this month, by creator.",
     "creators": "Add, list, suspend and wake creators.",
     "channels": "Connect and list channels, rotate the keys.",
 }

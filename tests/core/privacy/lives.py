@@ -16,7 +16,8 @@ from shared.utils.ids import new_id
 
 _TEXTS = """
 SELECT c.relname::text AS table, a.attname::text AS column
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0
   AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'jsonb'::regtype, 'text[]'::regtype,
     'uuid'::regtype, 'bytea'::regtype)
@@ -242,8 +243,9 @@ async def traces(url: str, words: list[str]) -> dict[str, int]:
     try:
         for row in await admin.fetch(_TEXTS):
             number = await admin.fetchval(
-                f'SELECT count(*) FROM app."{row["table"]}" t WHERE EXISTS (SELECT FROM unnest($1::text[])'  # noqa: S608
-                f' AS n (needle) WHERE strpos(t."{row["column"]}"::text, needle) > 0'
+                f'SELECT count(*) FROM app."{row["table"]}" t WHERE EXISTS ('  # noqa: S608
+                " SELECT FROM unnest($1::text[]) AS n (needle)"
+                f' WHERE strpos(t."{row["column"]}"::text, needle) > 0'
                 f'  OR strpos(t."{row["column"]}"::text, encode(needle::bytea, \'hex\')) > 0)',
                 words,
             )

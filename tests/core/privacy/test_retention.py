@@ -148,16 +148,20 @@ async def test_settled_sends_go_unless_their_slot_may_be_planned_again(ada: Life
     assert [row[0] for row in rows] == ["enrolled", "new", "paused", "waiting"]
 
 
+async def numbers(life: Life, tables: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for table in tables:
+        sql = f"SELECT count(*) FROM app.{table} WHERE creator_id = $1"  # noqa: S608
+        found[table] = (await life.run(sql))[0][0]
+    return found
+
+
 async def test_goals_check_ins_and_consent_stay(ada: Life) -> None:
     await keep(ada, 1)
     tables = ("goals", "check_ins", "consent_events", "opt_outs", "contacts", "bot_records")
-    counts = {
-        t: len(await ada.run(f"SELECT 1 FROM app.{t} WHERE creator_id = $1")) for t in tables
-    }  # noqa: S608
+    counts = await numbers(ada, tables)
     await retention.keep_up(ada.runtime.database, NOW + timedelta(days=30))
-    after = {
-        t: len(await ada.run(f"SELECT 1 FROM app.{t} WHERE creator_id = $1")) for t in tables
-    }  # noqa: S608
+    after = await numbers(ada, tables)
     assert after == counts
     assert all(counts.values())
 
@@ -173,9 +177,9 @@ async def test_what_is_stored_is_measured_each_day(ada: Life, runtime: Runtime) 
 
 
 async def test_one_worker_at_a_time(runtime: Runtime) -> None:
-    async with retention.alone(runtime.database) as first:
-        async with retention.alone(runtime.database) as second:
-            assert (first, second) == (True, False)
+    database = runtime.database
+    async with retention.alone(database) as first, retention.alone(database) as second:
+        assert (first, second) == (True, False)
     async with retention.alone(runtime.database) as again:
         assert again
 
