@@ -114,6 +114,21 @@ async def test_a_form_goes_on_after_the_page_is_loaded_again(visitor: Visitor) -
     await expect(picked).to_be_disabled()
 
 
+async def test_progress_is_shown_as_a_picture_of_our_own(visitor: Visitor) -> None:
+    page: Page = visitor.page
+    for text in ("/goal", "Run five kilometres", "To have energy", "3", "Evening"):
+        await visitor.says(text)
+        await expect(visitor.log.locator("[data-role=contact]").last).to_contain_text(text)
+    await visitor.sees("the smallest step")
+    await visitor.says("/progress")
+    await visitor.sees("0 of 3 this week")
+    picture = page.get_by_test_id("attachment").get_by_role("img")
+    described = "The last four weeks: Run five kilometres: 0 of 3 this week"
+    await expect(picture).to_have_attribute("alt", described)
+    await picture.scroll_into_view_if_needed()
+    await expect(picture).to_have_js_property("naturalWidth", 720, timeout=ANSWER_MS)
+
+
 async def test_shift_enter_makes_a_line_and_enter_sends_it_once(visitor: Visitor) -> None:
     field = visitor.page.get_by_role("textbox", name="Message")
     await field.fill("first")

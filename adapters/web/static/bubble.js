@@ -83,17 +83,27 @@ function sources(item, actions) {
   return list;
 }
 
-/** A picture or file is a link: a page that loads it unasked would tell its host who reads. */
+/** A picture of our own is shown. All else is a link: loading it would tell its host who reads. */
 function attachments(items) {
   const list = element("ul", { class: "sources", "aria-label": "Attachments" });
   for (const item of items) {
     const name = item.name || item.description || (item.kind === "image" ? "Picture" : "File");
     const title = element("span", { class: "title" }, name);
     const opens = { href: safeUrl(item.url), target: "_blank", rel: "noopener noreferrer" };
-    const link = element("a", { class: "chip", "data-testid": "attachment", ...opens }, title);
-    list.append(element("li", {}, link));
+    const picture = item.kind === "image" && isOurs(item.url) ? drawn(item) : null;
+    const look = { class: picture ? "shown" : "chip", "data-testid": "attachment" };
+    list.append(element("li", {}, element("a", { ...look, ...opens }, picture ?? title)));
   }
   return list;
+}
+
+function drawn({ url, description }) {
+  return element("img", { src: url, alt: description || "Picture", width: "720", loading: "lazy" });
+}
+
+function isOurs(address) {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  return url?.origin === location.origin && url.pathname.startsWith("/pictures/");
 }
 
 export function sourceName({ title, heading, page }) {
