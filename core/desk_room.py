@@ -9,6 +9,7 @@ from core.audit import note
 from core.bots import Place, Post
 from core.dialogue import posts
 from core.policies import Room
+from core.tickets import Opened
 from shared.database import PgConnection, Record
 from shared.markdown import escape
 from shared.messages import Message
@@ -62,17 +63,36 @@ async def tell_room(
     await note(connection, creator_id, actor="system", action="ticket.told", target=ticket_id)
 
 
+async def tell_opened(
+    connection: PgConnection, creator_id: UUID, room: Room | None, opened: Opened
+) -> None:
+    """Tell the room what is new: a ticket, or that one has become urgent."""
+    if room is None:
+        return
+    if opened.is_new:
+        await tell_room(connection, creator_id, room, opened.id)
+    elif opened.is_raised:
+        await _again(connection, creator_id, room, opened.id, repeat=2)
+
+
 async def remind_room(
     connection: PgConnection, creator_id: UUID, room: Room, ticket_id: UUID
 ) -> None:
     """Say in the room that nobody came in time."""
+    await _again(connection, creator_id, room, ticket_id, repeat=1)
+
+
+async def _again(
+    connection: PgConnection, creator_id: UUID, room: Room, ticket_id: UUID, *, repeat: int
+) -> None:
+    """Speak of a ticket once more, each time under a number of its own."""
     row = await connection.fetchrow(_TICKET, creator_id, ticket_id)
     if row is None or not await connection.fetchval(_IS_THERE, creator_id, room.channel_id):
         return
-    text = (
-        f"⏰ **{escape(row['name']) or 'Somebody'}** still waits for a person ({row['channel']})."
-    )
-    await _post(connection, creator_id, room, row, text, repeat=1)
+    name = escape(row["name"]) or "Somebody"
+    late = f"⏰ **{name}** still waits for a person ({row['channel']})."
+    text = late if repeat == 1 else _announcement(row)
+    await _post(connection, creator_id, room, row, text, repeat=repeat)
 
 
 async def ticket_of_thread(

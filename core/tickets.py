@@ -26,6 +26,10 @@ WITH opened AS (
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   ON CONFLICT (creator_id, conversation_id) WHERE state IN ('queued', 'human') DO UPDATE
   SET is_urgent = tickets.is_urgent OR excluded.is_urgent,
+      reason = CASE WHEN excluded.is_urgent THEN excluded.reason ELSE tickets.reason END,
+      detail = CASE WHEN excluded.is_urgent THEN excluded.detail ELSE tickets.detail END,
+      message_id = CASE WHEN excluded.is_urgent THEN excluded.message_id
+                        ELSE tickets.message_id END,
       respond_by = least(tickets.respond_by, excluded.respond_by), updated_at = now()
   RETURNING id, state
 ), queued AS (
@@ -34,6 +38,11 @@ WITH opened AS (
     AND (SELECT state FROM opened) = 'queued'
 )
 SELECT id FROM opened
+"""
+# Of two causes at once, the second waits here and sees what the first has opened.
+_STANDING = """
+SELECT is_urgent FROM app.tickets
+WHERE creator_id = $1 AND conversation_id = $2 AND state IN ('queued', 'human') FOR UPDATE
 """
 _LOCK = "SELECT * FROM app.tickets WHERE creator_id = $1 AND id = $2 FOR UPDATE"
 _TAKE = """
@@ -109,10 +118,20 @@ class Ticket:
     respond_by: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A conversation's open ticket: a new one, or one that an urgent cause has made urgent."""
+
+    id: UUID
+    is_new: bool
+    is_raised: bool = False
+
+
 async def open_ticket(
     connection: PgConnection, creator_id: UUID, opening: Opening, now: datetime
-) -> tuple[UUID, bool]:
-    """(the conversation's open ticket, whether it is new). An urgent cause makes it urgent."""
+) -> Opened:
+    """Open a ticket, or find the open one; an urgent cause makes that urgent."""
+    standing = await connection.fetchval(_STANDING, creator_id, opening.conversation_id)
     ticket_id = new_id()
     respond_by = now + opening.respond_within if opening.respond_within else None
     found: UUID = await connection.fetchval(
@@ -128,7 +147,8 @@ async def open_ticket(
         now,
         respond_by,
     )
-    return found, found == ticket_id
+    is_raised = opening.is_urgent and standing is False
+    return Opened(id=found, is_new=found == ticket_id, is_raised=is_raised)
 
 
 async def take(connection: PgConnection, creator_id: UUID, ticket_id: UUID, actor: str) -> Ticket:

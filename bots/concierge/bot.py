@@ -21,6 +21,7 @@ bot = Bot(
 )
 
 BOOK = Choice(label="Book", value="/book")
+REMIND = Choice(label="And remind me", value="agree:reminder")
 REQUEST = Choice(label="My request", value="/request")
 PERSON = Choice(label="A person", value="/human")
 CONFIRM = Choice(label="Send it", value="confirm")
@@ -79,7 +80,7 @@ async def confirm(turn: Turn) -> None:
         await show_request(turn)
         return
     requests.put(turn, request, "requested")
-    turn.say(SENT, choices=[REQUEST])
+    turn.say(SENT, choices=[REMIND, REQUEST])
 
 
 @bot.action("change")

@@ -20,7 +20,7 @@ appointment = Program(
             content={
                 "en": Content(
                     text="Riverside Practice: your visit is tomorrow, "
-                    "{appointment_text}. Does that still suit you?",
+                    "{attribute:appointment_text}. Does that still suit you?",
                     choices=(
                         Choice(label="Confirm", value="confirmed"),
                         Choice(label="Another time", value="another"),

@@ -7,25 +7,31 @@ All of it comes before forms, commands and models, so that none of them can get 
 from datetime import datetime, timedelta
 
 from core import optout
-from core.desk_room import tell_room
+from core.desk_room import tell_opened
 from core.dialogue.commands import Call
 from core.dialogue.crisis import crisis_text, is_crisis, says_any
-from core.dialogue.memory import Effect, Work
+from core.dialogue.memory import Effect
 from core.llm.phrases import language_for
 from core.tickets import Opening, Reason, open_ticket
 from shared.database import PgConnection
 
 # What a person says about being written to counts whoever answers them.
-_COMMANDS = ("/stop", "/start")
+_WISHES = ("/stop", "/start", "/subscribe", "/unsubscribe", "stop:", "agree:")
 
 
-def is_held(work: Work) -> bool:
+def is_held(call: Call) -> bool:
     """Whether a person of the team has the conversation, so that the bot says nothing."""
-    if work.owner != "human":
+    if call.work.owner != "human" or call.work.kind in ("start", "due"):
         return False
-    text = work.text.strip().lower()
-    is_wish = optout.is_stop(work.text) or optout.is_start(work.text)
-    return not (is_wish or text.startswith(_COMMANDS) or work.kind in ("start", "due"))
+    return not _is_wish(call)
+
+
+def _is_wish(call: Call) -> bool:
+    work, turn = call.work, call.turn
+    if work.payload.get("overheard"):
+        return False
+    is_word = optout.is_stop(turn.text, channel=turn.channel, locale=turn.locale)
+    return is_word or optout.is_start(turn.text) or turn.text.strip().lower().startswith(_WISHES)
 
 
 def steps_in(call: Call, now: datetime) -> bool:
@@ -48,7 +54,7 @@ def steps_in(call: Call, now: datetime) -> bool:
                 opens(call, "rule", now, detail=rule.note, is_urgent=rule.is_urgent)
             )
             break
-    return is_held(work)
+    return is_held(call)
 
 
 def opens(
@@ -72,8 +78,7 @@ def opens(
             message_id=work.message_id,
             respond_within=timedelta(minutes=handoff.sla_minutes),
         )
-        ticket_id, is_new = await open_ticket(connection, call.creator_id, opening, now)
-        if is_new and handoff.room is not None:
-            await tell_room(connection, call.creator_id, handoff.room, ticket_id)
+        opened = await open_ticket(connection, call.creator_id, opening, now)
+        await tell_opened(connection, call.creator_id, handoff.room, opened)
 
     return open_it

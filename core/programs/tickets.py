@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core.desk_room import tell_room
+from core.desk_room import tell_opened
 from core.policies import load_policy
 from core.tickets import Opening, Reason, open_ticket
 from shared.database import PgConnection
@@ -42,8 +42,7 @@ async def open_tickets(
             detail=detail,
             respond_within=timedelta(minutes=handoff.sla_minutes),
         )
-        ticket_id, is_new = await open_ticket(db, creator_id, opening, now)
-        opened += is_new
-        if is_new and handoff.room is not None:
-            await tell_room(db, creator_id, handoff.room, ticket_id)
+        one = await open_ticket(db, creator_id, opening, now)
+        opened += one.is_new
+        await tell_opened(db, creator_id, handoff.room, one)
     return opened

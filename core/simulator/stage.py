@@ -102,6 +102,7 @@ class Stage:
         for pane in self._named(name):
             async with self.runtime.database.transaction(self.creator_id) as connection:
                 await connection.execute(_SET_BOT, self.creator_id, pane.channel_id, bot)
+                await self.runtime.declared.reach(connection, self.creator_id, bot)
             self.runtime.accounts.forget(pane.channel_id)
             pane.bot = bot
         await self._read_handbook(bot)

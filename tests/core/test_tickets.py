@@ -167,7 +167,8 @@ async def test_an_urgent_cause_makes_an_open_ticket_urgent(learner: Learner) -> 
     await learner.asks("/human")
     await learner.asks(DANGER)
     ticket = await only_ticket(learner.app)
-    assert (ticket["reason"], ticket["is_urgent"]) == ("asked", True)
+    assert (ticket["reason"], ticket["is_urgent"]) == ("crisis", True)
+    assert ticket["message_id"] == (await learner.inbound())[-1]["id"]
 
 
 async def test_a_ticket_that_somebody_has_stays_theirs(learner: Learner) -> None:
@@ -182,8 +183,8 @@ async def test_a_ticket_that_somebody_has_stays_theirs(learner: Learner) -> None
 
 
 async def reopened(connection: PgConnection, app: App, opening: Opening) -> None:
-    _, is_new = await tickets.open_ticket(connection, app.creator_id, opening, now(app))
-    assert not is_new
+    opened = await tickets.open_ticket(connection, app.creator_id, opening, now(app))
+    assert (opened.is_new, opened.is_raised) == (False, False)
 
 
 async def taken(learner: Learner) -> UUID:

@@ -11,7 +11,7 @@ from core import tickets
 from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
-from core.desk_room import tell_room
+from core.desk_room import tell_opened
 from core.policies import load_policy
 from core.runtime import Runtime
 from core.tickets import Opening
@@ -116,10 +116,9 @@ async def open_ticket(
             is_urgent=body.is_urgent,
             respond_within=timedelta(minutes=handoff.sla_minutes),
         )
-        ticket_id, is_new = await tickets.open_ticket(connection, creator_id, opening, now)
-        if is_new and handoff.room is not None:
-            await tell_room(connection, creator_id, handoff.room, ticket_id)
-    return await _details(runtime, creator_id, ticket_id)
+        opened = await tickets.open_ticket(connection, creator_id, opening, now)
+        await tell_opened(connection, creator_id, handoff.room, opened)
+    return await _details(runtime, creator_id, opened.id)
 
 
 @router.get("/{ticket_id}")

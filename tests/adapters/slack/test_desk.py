@@ -74,6 +74,14 @@ async def test_an_answer_in_the_thread_goes_to_the_contact_once(work: Workplace)
         assert len(work.slack.sent) == sent  # no echo for every word
 
 
+async def test_the_room_is_told_again_when_it_becomes_urgent(work: Workplace) -> None:
+    async with asked(work) as learner:
+        await learner.says("I want to die")
+        await work.app.drain()
+        assert len(work.slack.sent) == 2
+        assert "may be in danger" in work.slack.texts()[-1]
+
+
 async def test_orders_are_for_the_ticket_alone(work: Workplace) -> None:
     async with asked(work) as learner:
         before = learner.emulator.texts()
