@@ -111,8 +111,9 @@ class Scheduler:
             await _write(connection, creator_id, batch, now)
             await failpoint("before-tick-commit")
         await failpoint("after-tick-commit")
-        for conversation_id in batch.pulled:
-            await self._live.publish(creator_id, conversation_id, CHANGED)
+        await asyncio.gather(
+            *(self._live.publish(creator_id, id_, CHANGED) for id_ in batch.pulled)
+        )
         return len(batch.settled) + batch.aside
 
     async def tidy_up(self, creator_id: UUID, limit: int = BATCH) -> int:
