@@ -46,6 +46,17 @@ WHERE e.creator_id = $1 AND e.program_id = $2 AND e.status IN ('active', 'paused
 """
 
 
+_SOON = """
+UPDATE app.coaching_programs SET looks_at = '-infinity'
+WHERE creator_id = $1 AND status = 'live' AND looks_at < 'infinity' AND looks_at > '-infinity'
+"""
+
+
+async def look_soon(connection: PgConnection, creator_id: UUID) -> None:
+    """Contacts were changed by hand or by a file: who sees to that won't wait for minutes."""
+    await connection.execute(_SOON, creator_id)
+
+
 async def sweep_segments(database: DatabaseManager, now: datetime) -> int:
     """Let contacts enter and leave where it is time to look; how many moved."""
     async with database.dispatch() as connection:

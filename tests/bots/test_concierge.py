@@ -6,8 +6,11 @@ from uuid import UUID
 
 import pytest
 
+from bots.concierge.programs import appointment
+from core.bots import Step
 from core.channels import Capabilities
 from core.dialogue.degrade import degrade
+from core.programs.speaking import message
 from shared.messages import Choice, Message
 from shared.richtext import is_gsm7, length
 from shared.settings import Settings
@@ -87,3 +90,17 @@ def test_no_text_of_its_pages_needs_the_longer_alphabet() -> None:
     for path in (dialogues.ROOT / "bots" / "concierge" / "knowledge").glob("*.md"):
         odd = {char for char in path.read_text(encoding="utf-8") if not is_gsm7(char)}
         assert odd == set(), path.name
+
+
+VALUES = {"name": "Alexandra", "attribute:appointment_text": "Wed 30 Sep, 10:45"}
+
+
+@pytest.mark.parametrize("step", appointment.steps, ids=lambda step: step.key)
+def test_what_its_program_sends_is_one_segment(step: Step) -> None:
+    said = message(step.content, locales=("en",), values=VALUES, expects=None)
+    if said is None:  # a branch, a hand-off
+        assert not step.content
+        return
+    [part] = degrade(said, SEGMENT, UUID(int=1))
+    assert is_gsm7(part.text.text), part.text.text
+    assert length(part.text.text, "gsm7_or_ucs2") <= 160

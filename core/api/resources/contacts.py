@@ -14,6 +14,7 @@ from core.api.strict import Body, StrictRoute
 from core.audit import note
 from core.linking import unlink
 from core.programs.definition import QuietHours
+from core.programs.entering import look_soon
 from core.programs.replan import replan_contact
 from core.runtime import Runtime
 from shared.database import PgConnection
@@ -168,6 +169,7 @@ async def change_contact(
         )
         if REPLANS & body.model_fields_set:
             await replan_contact(connection, creator_id, contact_id, runtime.clock.now())
+        await look_soon(connection, creator_id)
     return await _read(runtime, creator_id, contact_id, response)
 
 
