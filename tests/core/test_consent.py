@@ -250,4 +250,5 @@ async def test_what_stands_is_found_by_key_whatever_came_before(learner: Learner
             " (SELECT count(*) FROM app.opt_outs WHERE address_hash = $1) AS refused",
             key,
         )
+    assert counts is not None
     assert tuple(counts) == (3, 0)

@@ -12,8 +12,8 @@ from core.channels import Account
 from core.runtime import Runtime
 from core.sweeper import sweep_imports
 from shared.errors import InvalidInput, NotFound
-from shared.models.consents import Said, refuse
 from shared.models.consents import Person as Known
+from shared.models.consents import Said, refuse
 from tests.apps import App
 from tests.learners import new_school
 
