@@ -11,6 +11,7 @@ from core.programs.definition import Program, Step
 from core.programs.flow import Moves, Outcome, State
 from core.programs.schedule import Slot
 
+DAILY = {"rrule": "FREQ=DAILY", "at": "20:00"}
 MONDAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -156,3 +157,15 @@ class Journey:
 
 def keys(sent: Sequence[tuple[str, str]]) -> list[str]:
     return [key for key, _ in sent]
+
+
+def says(key: str, **fields: Any) -> dict[str, Any]:
+    return {"key": key, "content": f"This is {key}.", **fields}
+
+
+def asks(key: str, **fields: Any) -> dict[str, Any]:
+    return says(key, kind="question", expects="scale", **fields)
+
+
+def journey(*steps: Any, **fields: Any) -> Journey:
+    return Journey(program=program(*steps), **fields).begin()

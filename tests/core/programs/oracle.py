@@ -8,6 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
@@ -59,7 +60,7 @@ def moments_of(local: datetime, zone: str) -> list[datetime]:
 def gap_at(local: datetime, zone: str) -> timedelta:
     """How much the clock left out, for a local time that it never showed."""
     parts = around(zone, local.year)
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         if before.end + before.ahead <= local < after.start + after.ahead:
             return after.ahead - before.ahead
     raise AssertionError(f"{local} is shown in {zone}")

@@ -1,6 +1,7 @@
 """When steps are due: zones, clock changes, ends of months, weekdays, quiet hours."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -245,7 +246,7 @@ class TestRecurring:
         zone, anchor = place
         when = When(at=at, weekdays=mask, rrule="FREQ=DAILY")
         slots = first_slots(when, anchor, zone, 3)
-        for before, slot in zip(slots, slots[1:], strict=False):
+        for before, slot in pairwise(slots):
             for after in (before.due_at, slot.due_at - timedelta(seconds=1)):
                 again = next_due(when, anchor=anchor, zone=ZoneInfo(zone), after=after)
                 assert again == slot
