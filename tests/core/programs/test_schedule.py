@@ -212,6 +212,17 @@ class TestRecurring:
         )
         assert due == wanted[:12]
 
+    @pytest.mark.parametrize("zone", ODD)
+    @pytest.mark.parametrize("year", [2011, 2026])
+    def test_a_year_of_nights_is_that_of_the_zone_s_clock(self, zone: str, year: int) -> None:
+        anchor = oracle.fires_at(datetime(year, 1, 1), zone)
+        assert anchor is not None
+        slots = first_slots(When(at="02:30", rrule="FREQ=DAILY"), anchor, zone, 366)
+        wanted = oracle.expected_moments(
+            zone, first_day=date(year, 1, 1), last_day=date(year, 12, 31), at=time(2, 30)
+        )
+        assert [slot.due_at for slot in slots][: len(wanted)] == wanted
+
     @settings(max_examples=250)
     @given(places, times, masks, st.data())
     def test_slots_increase_keep_their_time_and_their_weekdays(
