@@ -26,6 +26,7 @@ from shared.models.broadcasts import CHANGEABLE, Broadcast, Progress
 from shared.utils.clock import Clock
 from shared.utils.ids import new_id
 
+HOLD_SECONDS = 12
 _SEGMENT = "SELECT filter FROM app.segments WHERE creator_id = $1 AND id = $2"
 _CHANNEL = "SELECT true FROM app.channels WHERE creator_id = $1 AND id = $2"
 
@@ -213,6 +214,8 @@ class Broadcasts:
     async def _hold(
         self, connection: PgConnection, creator_id: UUID, broadcast_id: UUID, actor: str
     ) -> Step:
+        # Whoever plans a hundred thousand sends is waited for longer than usual.
+        await connection.execute(f"SET LOCAL lock_timeout = '{HOLD_SECONDS}s'")
         found = await broadcasts.find(connection, creator_id, broadcast_id, for_update=True)
         return Step(
             connection=connection,

@@ -64,13 +64,16 @@ def compare_json(one: Condition, arguments: Arguments, value: str) -> str:
     if isinstance(scalar, bool):
         raise refuse(one.value_path, "yes and no have no order; use eq or ne")
     sign = SIGNS[one.op]
+    kind = "string" if isinstance(scalar, str) else "number"
     if isinstance(scalar, str):
-        return (
-            f"coalesce(jsonb_typeof({value}) = 'string' AND"
-            f' ({value} #>> \'{{}}\') COLLATE "C" {sign} {arguments.bind(scalar, "text")}, false)'
-        )
-    wanted = arguments.bind(scalar, "jsonb")
-    return f"coalesce(jsonb_typeof({value}) = 'number' AND {value} {sign} {wanted}, false)"
+        test = f"(v.x #>> '{{}}') COLLATE \"C\" {sign} {arguments.bind(scalar, 'text')}"
+    else:
+        test = f"v.x {sign} {arguments.bind(scalar, 'jsonb')}"
+    # OFFSET 0: a value that has to be looked up is looked up once.
+    return (
+        f"coalesce((SELECT jsonb_typeof(v.x) = '{kind}' AND {test}"  # noqa: S608 - values are arguments
+        f" FROM (SELECT {value} AS x OFFSET 0) v), false)"
+    )
 
 
 def has_identity(condition: str) -> str:

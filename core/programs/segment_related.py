@@ -108,18 +108,18 @@ def write_consent(one: Condition, arguments: Arguments) -> str:
     if not isinstance(one.value, bool):
         raise refuse(one.value_path, "must be true or false")
     purpose = arguments.bind(one.key, "text")
-    key = (
-        f"(SELECT c.type || '/' || c.bot, {HASH_SQL} FROM app.channels c"  # noqa: S608 - values are arguments
-        " WHERE c.creator_id = i.creator_id AND c.id = i.channel_id)"
+    # The identities' own names for channels, `c`, end with the inner SELECT.
+    places = (
+        f"SELECT i.contact_id, c.type || '/' || c.bot AS scope, {HASH_SQL} AS hash"  # noqa: S608 - values are arguments
+        " FROM app.contact_identities i JOIN app.channels c"
+        " ON c.creator_id = i.creator_id AND c.id = i.channel_id WHERE i.creator_id = $1"
     )
     agreed = (
-        "EXISTS (SELECT FROM app.contact_identities i JOIN app.consents s"  # noqa: S608 - values are arguments
-        f" ON s.creator_id = i.creator_id AND s.purpose = {purpose}"
-        f" AND (s.scope, s.address_hash) = {key}"
-        " WHERE i.creator_id = $1 AND i.contact_id = c.id"
-        " AND NOT EXISTS (SELECT FROM app.opt_outs o"
-        " WHERE o.creator_id = s.creator_id AND o.scope = s.scope"
-        f" AND o.address_hash = s.address_hash AND o.purpose IN ('*', {purpose})))"
+        f"EXISTS (SELECT FROM ({places}) k JOIN app.consents s ON s.creator_id = $1"  # noqa: S608 - values are arguments
+        f" AND s.scope = k.scope AND s.address_hash = k.hash AND s.purpose = {purpose}"
+        " WHERE k.contact_id = c.id AND NOT EXISTS (SELECT FROM app.opt_outs o"
+        " WHERE o.creator_id = $1 AND o.scope = k.scope AND o.address_hash = k.hash"
+        f" AND o.purpose IN ('*', {purpose})))"
     )
     return agreed if one.value else f"NOT {agreed}"
 

@@ -61,7 +61,7 @@ class Running:
     async def is_quiet(self) -> bool:
         """Whether nothing is on its way any more."""
         [row] = await self.app.fetch(_QUEUED)
-        return row["count"] == 0
+        return bool(row["count"] == 0)
 
     async def sent(self) -> Counter[str]:
         return Counter(row["address"] for row in await self.app.fetch(_SENT))
@@ -82,7 +82,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             yield Running(learner=learner, broadcasts=broadcasts, id=made.id)
 
 
-DRAFT = {
+DRAFT: dict[str, Any] = {
     "name": "Spring",
     "purpose": "broadcast",
     "content": {"en": {"text": TEXT}},

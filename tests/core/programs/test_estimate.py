@@ -9,6 +9,7 @@ import pytest
 from adapters.sms.channel import SmsChannel
 from adapters.telegram.channel import TelegramChannel
 from adapters.web.channel import WebChannel
+from core.channels import ChannelAdapter
 from core.programs.definition import Content
 from core.programs.estimate import Estimate, Means, cost_of, estimate
 from core.programs.pacing import SHARE
@@ -25,7 +26,11 @@ def means(**rates: float) -> Means:
         id_: {"type": type_, "name": type_, "settings": {"rates": rates} if rates else {}}
         for id_, type_ in types.items()
     }
-    adapters = {"sms": SmsChannel(), "telegram": TelegramChannel(), "web": WebChannel()}
+    adapters: dict[str, ChannelAdapter] = {
+        "sms": SmsChannel(),
+        "telegram": TelegramChannel(),
+        "web": WebChannel(),
+    }
     return Means(adapters=adapters, channels=rows, creator_locale=None)
 
 
