@@ -18,6 +18,7 @@ bot = Bot(
     suggestions=("What makes a good stand-up?", "How do I describe a blocker?"),
 )
 
+DAILY, SUMMARY = "daily-standup", "team-summary"  # its programs
 HOSTS = "hosts"  # the topic that says who chose a team's room last
 MOST_BLOCKERS = 10  # as buttons; the rest are counted
 
@@ -81,6 +82,7 @@ async def begin(turn: Turn) -> None:
 @bot.form(Standup)
 async def report(turn: Turn, form: Standup) -> None:
     """Keep the entry, thank the person, tell the room. The same day's entry is replaced."""
+    turn.join(DAILY)
     whose, key, day = team.of(turn), team.person(turn), _today(turn)
     entry = entries.from_form(turn.contact_name, form)
     is_update = key in await entries.of_day(turn, whose, day)
@@ -157,7 +159,8 @@ async def choose_team(turn: Turn) -> None:
     if room := team.room_of(turn):
         team.remember(turn, room)
         turn.put(HOSTS, team.of(turn).key, team.person(turn))
-        turn.join("team-summary")
+        turn.join(DAILY)
+        turn.join(SUMMARY)
         turn.say(
             "From now on your stand-ups go to the channel where you said that.", choices=[_START]
         )
@@ -173,7 +176,7 @@ async def choose_team(turn: Turn) -> None:
 @bot.action("leave_team")
 async def leave_team(turn: Turn) -> None:
     team.forget(turn)
-    turn.leave("team-summary")
+    turn.leave(SUMMARY)
     turn.say(NO_TEAM)
 
 
