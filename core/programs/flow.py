@@ -44,7 +44,7 @@ def settled(
     """A row of this step was sent, skipped or expired, or nobody answered it in time."""
     way = Way(program, state, now)
     step = way.find(step_key)
-    if step is not None and outcome == "timed_out" and step.asks:
+    if step is not None and outcome == "timed_out" and step.kind != "wait":
         way.time_out(step, slot_occurrence)
     elif step is not None:
         way.settle(step, outcome, slot_occurrence)

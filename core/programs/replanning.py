@@ -37,16 +37,23 @@ class Replanning:
 
     def _replan(self, step: Step) -> None:
         way = self._way
-        is_waiting = step.key in self._waiting
-        if step.key in way.armed and not is_waiting:
-            return  # it is on its way, or waits for an answer
-        if step.key in way.trail.asked and step.when.rrule is None:
+        if step.key in way.trail.asked and not step.asks:
+            way.close(step)  # what it asked is no question any more
+            way.follow(step)
+        if self._is_on_its_way(step):
             return
         arrival = way.trail.arrived.get(step.key)
         if arrival is not None and arrival.anchor is not None:
             self._replan_arrived(step, arrival)
         elif step.when.anchor != "previous":
             self._keep(step, self._own_slot(step), arrival or Arrival(None, None))
+
+    def _is_on_its_way(self, step: Step) -> bool:
+        """Whether it is being sent, or waits for its answer."""
+        way = self._way
+        if step.key in way.armed and step.key not in self._waiting:
+            return True
+        return step.key in way.trail.asked and step.when.rrule is None
 
     def _replan_arrived(self, step: Step, arrival: Arrival) -> None:
         """A step of the chain is never too late: the rest of the chain waits for it."""

@@ -1,5 +1,9 @@
 """A program that changes under way: edits, pauses, other dates, another zone."""
 
+from typing import Any
+
+import pytest
+
 from core.programs import flow
 from core.programs.flow import Moves
 from tests.core.programs.journeys import DAILY, asks, journey, keys, says
@@ -45,6 +49,13 @@ class TestEdits:
         trip = journey(says("one"), asks("two"), says("three")).wait(days=1)
         trip.edit(says("one"), says("three"))
         assert list(trip.plans) == ["three"]
+
+    @pytest.mark.parametrize("when", [{}, DAILY], ids=["once", "daily"])
+    def test_a_question_that_is_none_any_more_lets_the_chain_go_on(self, when: Any) -> None:
+        trip = journey(asks("ask", when=when), says("two")).wait(hours=9)
+        trip.edit(says("ask", when=when), says("two"))
+        assert "two" in trip.plans
+        assert trip.wait(days=5).sent.count(("ask", "2026-11-23T12:00")) <= 1
 
     def test_a_question_that_is_open_stays_so(self) -> None:
         trip = journey(asks("ask"), says("two")).wait(days=1)
