@@ -30,6 +30,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v1/channels/{channel_id}"): {"name": "Mine now"},
     ("PATCH", "/api/v1/contacts/{contact_id}"): {"name": "Mine now"},
     ("POST", "/api/v1/contacts/{contact_id}/unlink"): {"link_id": str(uuid4())},
+    ("POST", "/api/v1/contacts/{contact_id}/erase"): {"confirm": "Mine now"},
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): {"text": "It is me"},
 }
 
@@ -52,7 +53,17 @@ async def ids_of_ada(runtime: Runtime, ada: Tenant, visitor: Visitor) -> dict[st
         "document_id": document.json()["id"],
         "key_id": key["id"],
         "migration_id": str(migration_id),
+        **await hand_out(runtime, ada, UUID(contact["id"])),
     }
+
+
+async def hand_out(runtime: Runtime, tenant: Tenant, contact_id: UUID) -> dict[str, str]:
+    """An export that is done, and an erasure that waits."""
+    who, actor = (tenant.id, contact_id), "test"
+    exported = await runtime.privacy.ask_export(*who, actor=actor)
+    await runtime.privacy.export(tenant.id, exported.id)
+    erased = await runtime.privacy.ask_erasure(*who, actor=actor)
+    return {"export_id": str(exported.id), "erasure_id": str(erased.id), "name": "contact.json"}
 
 
 async def begin_migration(runtime: Runtime, tenant: Tenant) -> UUID:
