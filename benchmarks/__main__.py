@@ -22,6 +22,8 @@ NAMES = (
     "retrieval",
     "crowded_retrieval",
     "broadcasts",
+    "scheduling",
+    "year",
 )
 
 

@@ -1,4 +1,4 @@
-"""A year, or a part of it, of a school on its own clock: people in all the world, each day something.
+"""A year, or a part of it, on the clock of a school with people all over the world.
 
 Nothing is delivered: what counts is which slot becomes a message, when, and how often. The slots
 are found another way, by `oracle.py`.
