@@ -24,8 +24,8 @@ from core.runtime import Runtime
 from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput
 from shared.models import enrolments as enrolment_rows
-from shared.models import sends as send_rows
-from shared.models.sends import Filters
+from shared.models import send_lists
+from shared.models.send_lists import Filters
 
 app = typer.Typer(
     help="List, save, compare, try, publish, pause and archive programs; who is in them.",
@@ -301,7 +301,7 @@ def sends(
             state=state or None, contact_id=contact, program_id=row.id if row else None
         )
         async with runtime.database.transaction(creator) as db:
-            found = await send_rows.listed(db, creator, filters, limit=MAX_LISTED)
+            found = await send_lists.listed(db, creator, filters, limit=MAX_LISTED)
         return [
             {
                 "due": one.due_at.isoformat(timespec="minutes"),

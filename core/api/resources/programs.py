@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.api.deps import PrincipalDep, RuntimeDep
@@ -148,9 +148,6 @@ async def _read_body(request: Request) -> Program:
     return read_program(await request.body(), is_yaml=kind in YAML)
 
 
-GivenProgram = Annotated[Program, Depends(_read_body)]
-
-
 def programs_of(runtime: Runtime) -> Programs:
     return Programs(runtime.database, bots=runtime.bots)
 
@@ -164,7 +161,7 @@ def _unchanged(if_match: str | None) -> Check:
 
 @router.post("", status_code=201, openapi_extra=dict(_BODY))
 async def add_program(
-    program: GivenProgram,
+    request: Request,
     principal: PrincipalDep,
     runtime: RuntimeDep,
     response: Response,
@@ -174,6 +171,7 @@ async def add_program(
 
     Errors: `bad_program` 422 names the places, `program_exists` 409.
     """
+    program = await _read_body(request)
     row = await programs_of(runtime).add(
         principal.creator_id, program, actor=principal.actor, note=note
     )
@@ -222,7 +220,7 @@ async def read_program_details(
 @router.put("/{program_id}", openapi_extra=dict(_BODY))
 async def save_program(
     program_id: UUID,
-    program: GivenProgram,
+    request: Request,
     principal: PrincipalDep,
     runtime: RuntimeDep,
     response: Response,
@@ -237,7 +235,7 @@ async def save_program(
     saved = await programs_of(runtime).save(
         principal.creator_id,
         program_id,
-        program,
+        await _read_body(request),
         actor=principal.actor,
         note=note,
         check=_unchanged(if_match),
@@ -271,12 +269,14 @@ async def compare_program_versions(
     program_id: UUID,
     principal: PrincipalDep,
     runtime: RuntimeDep,
-    first: Annotated[VersionNumber, Query(alias="from")],
-    last: Annotated[VersionNumber, Query(alias="to")],
+    first: Annotated[VersionNumber | None, Query(alias="from")] = None,
+    last: Annotated[VersionNumber | None, Query(alias="to")] = None,
 ) -> DiffShown:
-    """What changed between two versions."""
-    changed = await programs_of(runtime).diff(principal.creator_id, program_id, first, last)
-    return DiffShown(diff=changed)
+    """What changed between two versions; from the live one to the newest unless said otherwise."""
+    programs = programs_of(runtime)
+    row = await programs.get(principal.creator_id, program_id)
+    first, last = first or row.live_version or 1, last or row.version
+    return DiffShown(diff=await programs.diff(principal.creator_id, program_id, first, last))
 
 
 @router.get("/{program_id}/steps")

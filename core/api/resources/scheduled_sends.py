@@ -12,8 +12,8 @@ from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import StrictRoute
 from core.programs.reasons import in_words
 from shared.errors import NotFound
-from shared.models import sends
-from shared.models.sends import Filters, SendRow
+from shared.models import send_lists
+from shared.models.send_lists import Filters, SendRow
 
 router = APIRouter(
     prefix="/api/v1/scheduled-sends", tags=["scheduled-sends"], route_class=StrictRoute
@@ -76,7 +76,7 @@ async def list_sends(
     cursors = Cursors(f"sends {filters}", principal.creator_id)
     position = cursors.read(cursor, datetime.fromisoformat, UUID)
     async with runtime.database.transaction(principal.creator_id) as db:
-        rows = await sends.listed(
+        rows = await send_lists.listed(
             db,
             principal.creator_id,
             filters,
@@ -89,7 +89,7 @@ async def list_sends(
 @router.get("/{send_id}")
 async def read_send(send_id: UUID, principal: PrincipalDep, runtime: RuntimeDep) -> SendShown:
     async with runtime.database.transaction(principal.creator_id) as db:
-        row = await sends.find(db, principal.creator_id, send_id)
+        row = await send_lists.find(db, principal.creator_id, send_id)
     if row is None:
         raise NotFound
     return show_send(row)
