@@ -37,23 +37,33 @@ class Replanning:
 
     def _replan(self, step: Step) -> None:
         way = self._way
-        if step.key in way.trail.asked and not step.asks:
-            way.close(step)  # what it asked is no question any more
-            way.follow(step)
-        if self._is_on_its_way(step):
+        self._close(step)
+        asked, armed = way.trail.asked.get(step.key), way.armed.get(step.key)
+        if asked is not None and step.when.rrule is None:
+            self._ask_once(step)
             return
+        if armed not in (None, asked) and step.key not in self._waiting:
+            return  # it is on its way
         arrival = way.trail.arrived.get(step.key)
-        if arrival is not None and arrival.anchor is not None:
+        by_itself = step.when.anchor != "previous"
+        if arrival is not None and not (by_itself and arrival.anchor is None):
             self._replan_arrived(step, arrival)
-        elif step.when.anchor != "previous":
+        elif by_itself:
             self._keep(step, self._own_slot(step), arrival or Arrival(None, None))
 
-    def _is_on_its_way(self, step: Step) -> bool:
-        """Whether it is being sent, or waits for its answer."""
-        way = self._way
-        if step.key in way.armed and step.key not in self._waiting:
-            return True
-        return step.key in way.trail.asked and step.when.rrule is None
+    def _close(self, step: Step) -> None:
+        """What is no question any more waits for no answer."""
+        if step.key in self._way.trail.asked and not step.asks:
+            self._way.close(step)
+            self._way.follow(step)
+
+    def _ask_once(self, step: Step) -> None:
+        """What was asked waits for its answer, and isn't asked again."""
+        arrival = self._way.trail.arrived.get(step.key)
+        if step.key in self._waiting:
+            self._way.cancel(step.key)
+        if arrival is not None:
+            self._way.trail.arrived[step.key] = arrival
 
     def _replan_arrived(self, step: Step, arrival: Arrival) -> None:
         """A step of the chain is never too late: the rest of the chain waits for it."""
@@ -92,7 +102,9 @@ class Replanning:
         """Let the slot wait, now if it is past; None: nothing waits of this step any more."""
         way = self._way
         if slot is None:
-            if step.key not in way.trail.asked:
+            if step.key in way.trail.asked and step.key not in self._waiting:
+                way.trail.arrived.pop(step.key, None)
+            else:
                 way.cancel(step.key)
             return None
         if slot.due_at < way.now and slot.occurrence != self._waiting.get(step.key):
