@@ -59,6 +59,11 @@ WHERE creator_id = $1 AND channel_id = $2 AND address = $3
 """
 
 
+def shown(purpose: str) -> str:
+    """A purpose in a sentence, as commands read it back."""
+    return {REMINDER: "reminders", BROADCAST: "broadcasts"}.get(purpose, purpose)
+
+
 def scope_of(type_: str, bot: str) -> str:
     """What a wish counts for: channels of one type with one bot."""
     return f"{type_}/{bot}"

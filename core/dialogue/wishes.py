@@ -23,6 +23,7 @@ STOPPED_ONE = (
 AGREED = "You'll get {what} from me from now on. End that with `/stop {what}`."
 ASK_PURPOSE = "Write `/subscribe` and one of: {names}."
 WORDS_KEPT = 100  # of what was said, as evidence
+QUESTION_KEPT = 300  # of what it answers, from its end
 
 _CHOICE = re.compile(r"(stop|agree):([a-z][a-z0-9-]{0,63})")
 
@@ -70,12 +71,13 @@ COMMANDS: Mapping[str, Builtin] = {"stop": stop, "unsubscribe": stop, "subscribe
 
 async def _stop_some(call: Call, purposes: Sequence[str]) -> None:
     call.effects.append(_effect(call, "stop", purposes))
-    call.turn.say(STOPPED_ONE.format(what=" ".join(purposes)))
+    what = " ".join(map(consent.shown, purposes))
+    call.turn.say(STOPPED_ONE.format(what=what))
 
 
 async def _agree(call: Call, purposes: Sequence[str]) -> None:
     call.effects.append(_effect(call, "agree", purposes))
-    call.turn.say(AGREED.format(what=" ".join(purposes)))
+    call.turn.say(AGREED.format(what=" ".join(map(consent.shown, purposes))))
 
 
 def _named(call: Call) -> list[str]:
@@ -110,15 +112,19 @@ async def _apply(
 
 
 def _said(call: Call) -> Said:
+    evidence = {"message_id": str(call.work.message_id), "words": call.work.text[:WORDS_KEPT]}
     return Said(
-        source=_source(call),
-        actor=call.actor,
-        at=call.now,
-        evidence={
-            "message_id": str(call.work.message_id),
-            "words": call.work.text[:WORDS_KEPT],
-        },
+        source=_source(call), actor=call.actor, at=call.now, evidence=evidence | _offered(call)
     )
+
+
+def _offered(call: Call) -> dict[str, str]:
+    """What a bare number or a tapped button meant: the choice, and what was asked with it."""
+    offer, value = call.work.offer, call.turn.text
+    label = next((c.label for c in offer.choices if c.value == value), None) if offer else None
+    if offer is None or label is None:
+        return {}
+    return {"choice": label[:WORDS_KEPT], "asked": offer.text[-QUESTION_KEPT:]}
 
 
 def _source(call: Call) -> Source:
