@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from core.api.resources.broadcasts import DryRun, EstimateShown, NewBroadcast, show_estimate
+from core.api.resources.broadcasts_shown import DryRun, EstimateShown, NewBroadcast, show_estimate
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
 from core.creators import require_creator
 from core.programs.broadcast import Broadcasts

@@ -117,25 +117,38 @@ def estimate(
 ) -> Estimate:
     """Pure, from the counts by channel, verdict and locale."""
     ready = [one for one in reached if one.verdict == READY]
-    left_out: Counter[str] = Counter()
-    for one in reached:
-        if one.verdict != READY:
-            left_out[one.verdict] += one.count
-    shares = [
-        _share(channel_id, row, [o for o in ready if o.channel_id == channel_id], content, means)
-        for channel_id, row in means.channels.items()
-    ]
-    shares = [share for share in shares if share.recipients]
+    shares = _shares(content, ready, means)
     paced = max((share.seconds for share in shares), default=0.0)
     return Estimate(
         recipients=sum(one.count for one in reached),
         reached=sum(one.count for one in ready),
-        left_out=dict(left_out),
+        left_out=_left_out(reached),
         channels=shares,
         languages=_languages(content, ready, means),
         starts_at=starts_at,
         seconds=max(paced, float(spread_seconds) if shares else 0.0),
     )
+
+
+def _left_out(reached: Sequence[Reached]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for one in reached:
+        if one.verdict != READY:
+            counts[one.verdict] += one.count
+    return dict(counts)
+
+
+def _shares(
+    content: Mapping[str, Content], ready: Sequence[Reached], means: Means
+) -> list[ChannelShare]:
+    by_channel: dict[UUID, list[Reached]] = {}
+    for one in ready:
+        if one.channel_id is not None and one.channel_id in means.channels:
+            by_channel.setdefault(one.channel_id, []).append(one)
+    return [
+        _share(channel_id, means.channels[channel_id], those, content, means)
+        for channel_id, those in by_channel.items()
+    ]
 
 
 def cost_of(content: Content, adapter: ChannelAdapter) -> Cost:
@@ -174,7 +187,7 @@ def _share(
         type=row["type"],
         name=row["name"],
         recipients=recipients,
-        gap=seconds / recipients if recipients else 0.0,
+        gap=seconds / recipients,
         seconds=seconds,
         segments=(
             sum(count * (costs[tag].segments or 0) for tag, count in counts.items())

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from core.api.deps import ApiKeys, PrincipalDep
 from core.api.events import HELLO, PING, PING_SECONDS, POLL_SECONDS, EventResponse
-from core.api.resources.broadcasts import BroadcastsDep, details
+from core.api.resources.broadcasts import BroadcastsDep
+from core.api.resources.broadcasts_shown import details
 from core.api.streams import StreamSlots
 from core.live import Subscription
 from core.programs.broadcast import Broadcasts

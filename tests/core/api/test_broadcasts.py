@@ -44,6 +44,10 @@ async def sends(runtime: Runtime, ada: Tenant) -> list[Any]:
         return list(await connection.fetch("SELECT * FROM app.scheduled_sends ORDER BY due_at"))
 
 
+async def waiting(runtime: Runtime, ada: Tenant) -> list[Any]:
+    return [row for row in await sends(runtime, ada) if row["state"] == "waiting"]
+
+
 async def settle(runtime: Runtime, ada: Tenant, state: str, count: int) -> None:
     """As the scheduler does, for sends that are next."""
     async with runtime.database.transaction(ada.id) as connection:
@@ -145,17 +149,16 @@ async def test_pause_puts_what_waits_out_of_sight_and_resume_spreads_it_anew(
     await settle(runtime, ada, "sent", 5)
     shown = await post(ada, broadcast_id, "pause")
     assert (shown["state"], shown["progress"]["sent"]) == ("paused", 5)
-    waiting = [row for row in await sends(runtime, ada) if row["state"] == "waiting"]
-    assert {row["due_at"] for row in waiting} == {PARKED}
+    assert {row["due_at"] for row in await waiting(runtime, ada)} == {PARKED}
     assert (await post(ada, broadcast_id, "dry-run"))["recipients"] == 15
 
     before = runtime.clock.now()
     assert (await post(ada, broadcast_id, "resume"))["state"] == "running"
-    waiting = [row for row in await sends(runtime, ada) if row["state"] == "waiting"]
-    assert len(waiting) == 15
-    assert waiting[0]["due_at"] >= before
-    assert waiting[-1]["due_at"] - waiting[0]["due_at"] == timedelta(seconds=140)
-    assert {row["window_end"] - row["due_at"] for row in waiting} == {timedelta(days=1)}
+    left = await waiting(runtime, ada)
+    assert len(left) == 15
+    assert left[0]["due_at"] >= before
+    assert left[-1]["due_at"] - left[0]["due_at"] == timedelta(seconds=140)
+    assert {row["window_end"] - row["due_at"] for row in left} == {timedelta(days=1)}
 
 
 async def test_cancel_stops_what_waits_and_keeps_what_was_sent(
