@@ -25,6 +25,7 @@ REASONS = {
     "pace": "The channel takes so many messages at a time; it waits for its turn.",
     "suspended": "The account is suspended.",
     "linked": "The contact was joined with another one who has the same step planned.",
+    "failed": "It could not be looked at because of an error; it is tried again.",
     "busy": "Somebody else was changing this contact or program; it is looked at again.",
 }
 

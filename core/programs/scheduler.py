@@ -75,6 +75,7 @@ class Scheduler:
         self._channels = channels
         self._live = live
         self._links = links
+        self._troubled: dict[UUID, int] = {}  # creators whose last batch failed, with the next size
 
     async def tick(self) -> int:
         """One batch of each creator with something due; how many sends were settled or put off."""
@@ -92,10 +93,37 @@ class Scheduler:
 
         return sum(
             await asyncio.gather(
-                *(work(self.advance, creator_id) for creator_id in creators),
+                *(work(self._advance_safely, creator_id) for creator_id in creators),
                 *(work(self.tidy_up, creator_id) for creator_id in left_over),
             )
         )
+
+    async def _advance_safely(self, creator_id: UUID, limit: int) -> int:
+        """A batch that fails is tried in smaller ones, until the send that can't be judged is
+        alone; that one is put off, and the others go."""
+        size = min(limit, self._troubled.pop(creator_id, limit))
+        try:
+            return await self.advance(creator_id, size)
+        except Unavailable:
+            raise
+        except Exception:
+            if size == 1:
+                await self._put_off(creator_id)
+            else:
+                self._troubled[creator_id] = max(1, size // 10)
+            raise
+
+    async def _put_off(self, creator_id: UUID) -> None:
+        now = self._clock.now()
+        async with self._database.transaction(creator_id) as connection:
+            if await claims.is_alone(connection, creator_id):
+                sends = await claims.claim(connection, creator_id, now, 1)
+                until = now + gates.LOOK_AGAIN
+                put_off = [
+                    Settled(send_id=id_, state="waiting", reason="failed", until=until)
+                    for id_ in claims.ids_of(sends)
+                ]
+                await releasing.settle(connection, creator_id, put_off, now)
 
     async def advance(self, creator_id: UUID, limit: int = BATCH) -> int:
         """One batch of one creator, unless another scheduler is at it; how many it came to."""

@@ -86,3 +86,24 @@ async def test_a_creator_whose_data_is_broken_stops_nobody_else(
         )
     await scheduler.tick()
     assert [await left(school_runtime, id_) for id_ in (broken, sound)] == [FEW, 0]
+
+
+async def test_a_send_that_cannot_be_judged_is_put_off_and_the_others_go(
+    school_runtime: Runtime, scheduler: Scheduler
+) -> None:
+    creator_id = await creator_with(school_runtime, 30)
+    async with school_runtime.database.transaction(creator_id) as connection:
+        await connection.execute(
+            "UPDATE app.contacts SET quiet_hours = '{\"start\": 7}' WHERE creator_id = $1"
+            " AND id = (SELECT max(id::text)::uuid FROM app.contacts WHERE creator_id = $1)",
+            creator_id,
+        )
+    for _ in range(40):
+        await scheduler.tick()
+    async with school_runtime.database.transaction(creator_id) as connection:
+        rows = await connection.fetch(
+            "SELECT state, defer_reason, count(*) AS n FROM app.scheduled_sends"
+            " WHERE creator_id = $1 GROUP BY 1, 2 ORDER BY 1",
+            creator_id,
+        )
+    assert [tuple(row) for row in rows] == [("sent", None, 29), ("waiting", "failed", 1)]
