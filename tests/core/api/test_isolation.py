@@ -26,12 +26,20 @@ ROUTES_WITH_ID = [
     (method, path) for method, path in ROUTES if "{" in path and not path.startswith(NAMED)
 ]
 # A body that would be fine for the owner.
+PROGRAM = {
+    "slug": "mine",
+    "name": "Mine",
+    "steps": [{"key": "hello", "content": {"en": {"text": "Hello"}}}],
+}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/v1/channels/{channel_id}"): {"name": "Mine now"},
     ("PATCH", "/api/v1/contacts/{contact_id}"): {"name": "Mine now"},
     ("POST", "/api/v1/contacts/{contact_id}/unlink"): {"link_id": str(uuid4())},
     ("POST", "/api/v1/contacts/{contact_id}/erase"): {"confirm": "Mine now"},
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): {"text": "It is me"},
+    ("PUT", "/api/v1/programs/{program_id}"): PROGRAM,
+    ("POST", "/api/v1/programs/{program_id}/copy"): {"slug": "mine"},
+    ("POST", "/api/v1/programs/{program_id}/enrolments"): {"contact_ids": [str(uuid4())]},
 }
 
 
@@ -54,6 +62,22 @@ async def ids_of_ada(runtime: Runtime, ada: Tenant, visitor: Visitor) -> dict[st
         "key_id": key["id"],
         "migration_id": str(migration_id),
         **await hand_out(runtime, ada, UUID(contact["id"])),
+        **await ids_of_a_program(ada, contact["id"]),
+    }
+
+
+async def ids_of_a_program(tenant: Tenant, contact_id: str) -> dict[str, str]:
+    """A program, somebody in it, and what waits for them."""
+    program = (await tenant.api.post("/api/v1/programs", json=PROGRAM)).json()
+    path = f"/api/v1/programs/{program['id']}"
+    await tenant.api.post(f"{path}/publish")
+    await tenant.api.post(f"{path}/enrolments", json={"contact_ids": [contact_id]})
+    [enrolment] = (await tenant.api.get(f"{path}/enrolments")).json()["items"]
+    sends = await tenant.api.get("/api/v1/scheduled-sends", params={"program": program["id"]})
+    return {
+        "program_id": program["id"],
+        "enrolment_id": enrolment["id"],
+        "send_id": sends.json()["items"][0]["id"],
     }
 
 
