@@ -60,10 +60,24 @@ async def migrate(url: str) -> None:
         # First, so that a role that may not migrate is told before anything is tried.
         await connection.execute("SET ROLE cairn_owner; SET lock_timeout = '5s'")
         await asyncio.to_thread(command.upgrade, _config(url), "head")
-        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-        await create_months(connection, datetime.now(UTC).date(), MONTHS_AHEAD + 1)
+        await _make_months(connection)
     finally:
         await connection.close()
+
+
+async def make_months(url: str) -> None:
+    """Make the partitions of the next months, as `migrate` does; for who runs for months."""
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute("SET ROLE cairn_owner; SET lock_timeout = '5s'")
+        await _make_months(connection)
+    finally:
+        await connection.close()
+
+
+async def _make_months(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    await create_months(connection, datetime.now(UTC).date(), MONTHS_AHEAD + 1)
 
 
 async def create_months(
@@ -79,6 +93,42 @@ async def create_months(
         # month, and keeps them: the month then has no partition of its own.
         with suppress(asyncpg.CheckViolationError):
             await connection.execute(create_month_sql(month))
+
+
+async def drop_empty_months(url: str, before: date) -> list[str]:
+    """Drop the partitions of past months whose every row was deleted; their names.
+
+    By their files: whoever owns a table under forced row level security sees none of its rows.
+    """
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute("SET ROLE cairn_owner; SET lock_timeout = '5s'")
+        names = [row[0] for row in await connection.fetch(_MONTHS, partition_name(before))]
+        return [name for name in names if await _dropped(connection, name)]
+    finally:
+        await connection.close()
+
+
+_MONTHS = """
+SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'app.messages'::regclass AND c.relname ~ '^messages_[0-9]{4}_[0-9]{2}$'
+  AND c.relname < $1 ORDER BY 1
+"""
+
+
+async def _dropped(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> bool:
+    """Whether not a page of it was left, also once nobody could write to it any more."""
+    is_empty = f"SELECT pg_relation_size('app.{name}') = 0"
+    await connection.execute(f"VACUUM (TRUNCATE) app.{name}")
+    if not await connection.fetchval(is_empty):
+        return False
+    async with connection.transaction():
+        await connection.execute(f"LOCK TABLE app.messages, app.{name} IN ACCESS EXCLUSIVE MODE")
+        if not await connection.fetchval(is_empty):
+            return False
+        await connection.execute(f"ALTER TABLE app.messages DETACH PARTITION app.{name}")
+        await connection.execute(f"DROP TABLE app.{name}")
+    return True
 
 
 async def current(url: str) -> str | None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import asyncpg
 import typer
 from fastapi import FastAPI
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from core.cli.boot import check_boot
 from core.cli.context import (
+    DATABASE,
     DEFAULT_DATA_DIR,
     DataDir,
     embedded_settings,
@@ -29,13 +31,15 @@ from core.seed import DEMO_BOT, DEMO_CREATOR, Demo, handbook, seed_demo
 from core.simulator import routes as simulator
 from core.simulator.stage import Stage
 from core.worker import Worker
+from migrations import runner
 from shared import telemetry
-from shared.embedded import EmbeddedEngines
+from shared.embedded import EmbeddedEngines, EngineUrls
 from shared.settings import Settings, load_settings
 
 API_KEY_FILE = "demo-api-key"
 SEEDED_FILE = "demo-seeded"
 LOG_FILE = "cairn.log"
+DAY_SECONDS = 86_400.0
 
 console = Console(highlight=False)
 
@@ -90,9 +94,21 @@ async def _runtime(
             await prepare_database(urls)
         async with open_runtime(embedded_settings(settings, urls, data_dir)) as runtime:
             await check_boot(runtime)
-            yield runtime
+            months = asyncio.create_task(_keep_months(urls))
+            try:
+                yield runtime
+            finally:
+                months.cancel()
     finally:
         await engines.__aexit__(None, None, None)
+
+
+async def _keep_months(urls: EngineUrls) -> None:
+    """Make partitions ahead, for as long as this runs; elsewhere `cairn migrate` does it."""
+    while True:
+        await asyncio.sleep(DAY_SECONDS)
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await runner.make_months(urls.postgres_url("cairn_migrate", database=DATABASE))
 
 
 @asynccontextmanager

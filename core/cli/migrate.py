@@ -1,6 +1,7 @@
 """`cairn migrate`: bring a database to the newest schema."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -25,6 +26,10 @@ def migrate(
             " an administrator's. Set the roles' passwords yourself afterwards."
         ),
     ] = False,
+    drop_empty: Annotated[
+        bool,
+        typer.Option(help="Drop partitions of past months whose messages were all deleted."),
+    ] = False,
 ) -> None:
     """Migrate the database named by CAIRN_DATABASE__MIGRATE_URL (as cairn_migrate)."""
     url = load_settings().database.migrate_url
@@ -32,6 +37,10 @@ def migrate(
         raise ConfigurationError("CAIRN_DATABASE__MIGRATE_URL is not set")
     version = asyncio.run(_migrate(url, bootstrap))
     typer.echo(f"The schema is at {version}.")
+    if drop_empty:
+        month = datetime.now(UTC).date().replace(day=1)
+        dropped = asyncio.run(runner.drop_empty_months(driver_url(url.get_secret_value()), month))
+        typer.echo(f"Dropped: {', '.join(dropped) or 'nothing'}.")
 
 
 async def _migrate(secret: SecretStr, bootstrap: bool) -> str:
