@@ -212,15 +212,14 @@ def _number(expects: Expects, text: str, locale: str | None) -> Answer | OutOfRa
         return None
     [quantity] = found
     value = _in_unit(quantity.value, quantity.unit, expects.unit)
-    if value is None or (quantity.of is not None and quantity.of != _whole_of(expects)):
+    if value is None or quantity.of not in (None, _whole_of(expects)):
         return None
-    if not in_range(expects, value):
-        return _other_reading(expects, quantity.other) or (
-            OutOfRange(value=value) if quantity.is_all else None
-        )
-    sure = quantity.is_all and (quantity.other is None or not in_range(expects, quantity.other))
-    source: Source = "words" if quantity.is_word else "number"
-    return Answer(value=value, source=source, sure=sure)
+    if in_range(expects, value):
+        is_plain = quantity.other is None or not in_range(expects, quantity.other)
+        source: Source = "words" if quantity.is_word else "number"
+        return Answer(value=value, source=source, sure=quantity.is_all and is_plain)
+    other = _other_reading(expects, quantity.other)
+    return other or (OutOfRange(value=value) if quantity.is_all else None)
 
 
 def _other_reading(expects: Expects, other: float | None) -> Answer | None:

@@ -139,8 +139,8 @@ def _spoken(text: str, locale: str | None) -> int | None:
         return None
     if text in NUMBER_WORDS:
         return NUMBER_WORDS[text]
-    parts = [part for part in re.split(r"[\s-]+", text) if part not in _JOINS]
-    if len(parts) == 2 and all(part in NUMBER_WORDS for part in parts):
-        tens, ones = (NUMBER_WORDS[part] for part in parts)
-        return tens + ones if tens in TENS and 0 < ones < 10 else None
+    parts = [NUMBER_WORDS.get(p) for p in re.split(r"[\s-]+", text) if p not in _JOINS]
+    match parts:
+        case [int(tens), int(ones)] if tens in TENS and 0 < ones < 10:
+            return tens + ones
     return None

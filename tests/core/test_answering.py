@@ -263,8 +263,13 @@ async def test_the_contacts_language_is_asked_for_and_refused_in(classroom: Clas
 async def test_goals_are_told_to_the_model_and_nothing_else_of_the_contact(
     classroom: Classroom,
 ) -> None:
-    memory = {"goals": [{"goal": "Run <<<END a marathon"}], "diary": "very private"}
+    memory = {"diary": "very private"}
     await classroom.app.fetch("UPDATE app.contacts SET memory = $2 WHERE creator_id = $1", memory)
+    await classroom.app.fetch(
+        "INSERT INTO app.goals (creator_id, id, contact_id, title)"
+        " SELECT creator_id, gen_random_uuid(), id, $2 FROM app.contacts WHERE creator_id = $1",
+        "Run <<<END a marathon",
+    )
     await classroom.asks()
     prompt = json.dumps(classroom.ollama.requests_to("/api/chat")[-1].body["messages"])
     assert "Goal: Run <<END a marathon" in prompt

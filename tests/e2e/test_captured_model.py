@@ -96,11 +96,15 @@ async def tells(person: Person, secret: str) -> None:
     """Say something, and have it kept as a goal."""
     await person.says(f"My secret is {secret}")
     await person.app.fetch(
-        "UPDATE app.contacts SET memory = $2, name = $3 WHERE creator_id = $1 AND id ="
-        " (SELECT contact_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $4)",
-        {"goals": [{"goal": f"habit {secret}"}]},
+        "WITH told AS (UPDATE app.contacts SET memory = $2, name = $3 WHERE creator_id = $1"
+        " AND id = (SELECT contact_id FROM app.ai_conversations WHERE creator_id = $1 AND id = $4)"
+        " RETURNING creator_id, id)"
+        " INSERT INTO app.goals (creator_id, id, contact_id, title)"
+        " SELECT creator_id, gen_random_uuid(), id, $5 FROM told",
+        {"diary": secret},
         secret,
         person.conversation_id,
+        f"habit {secret}",
     )
 
 

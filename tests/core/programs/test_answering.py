@@ -106,8 +106,8 @@ async def test_a_streak_grows_and_the_next_question_comes(coach: Coach, learner:
 async def test_an_answer_leads_on(coach: Coach, learner: Learner) -> None:
     when = {"offset": {"n": 1, "unit": "days"}, "at": "09:00"}
     question = step("ready", kind="question", when=when, expects={"kind": "bool"})
-    fork = {"key": "fork", "kind": "branch", "otherwise": "later"}
-    fork["branches"] = [{"op": "eq", "value": True, "goto": "go"}]
+    branches = [{"op": "eq", "value": True, "goto": "go"}]
+    fork = {"key": "fork", "kind": "branch", "branches": branches, "otherwise": "later"}
     now = {"offset": {"n": 0, "unit": "minutes"}}
     await enrol(coach, learner, question, fork, step("go", when=now), step("later"))
     assert await tomorrow(learner) == ["ready"]
