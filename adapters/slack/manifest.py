@@ -43,6 +43,7 @@ COMMANDS = {
     "start": "Say hello",
     "goal": "Set a goal, step by step",
     "goals": "See your goals",
+    "progress": "See how you are getting on",
     "standup": "Report your day",
     "link": "Continue on another channel",
     "cancel": "Put a form aside",

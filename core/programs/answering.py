@@ -88,7 +88,8 @@ class Asking:
         if isinstance(found, Answer) and found.sure:
             await self._record(call, session, asked, found)
             return True
-        if is_known or expects.kind == "text":
+        # What a room's people say to each other is asked about no further.
+        if is_known or expects.kind == "text" or call.work.payload.get("overheard"):
             return False
         if isinstance(found, Answer):
             _confirm(call, asked, found.value)
