@@ -218,6 +218,7 @@ def _thanks(
     found = line.streak(row.local_day) if row and line else None
     values = {
         "value": value,
+        f"answer:{asked.step.key}": value,
         "name": call.work.contact_name,
         "goal": line.title if line else "",
         "streak": str(found.current) if found else "",

@@ -218,10 +218,10 @@ async def test_a_check_in_of_a_goal_counts_against_its_target(
 
 
 async def test_a_steps_own_thanks(coach: Coach, learner: Learner) -> None:
-    thanks = {"en": {"text": "Thank you, {name}. {value} it is."}}
+    thanks = {"en": {"text": "Thank you, {name}. {value} it is, {answer:mood}."}}
     await enrol(coach, learner, asks(expects=MOOD | {"thanks": thanks}))
     await tomorrow(learner)
-    assert await answered(learner, "7") == ["Thank you, Ada. 7 it is."]
+    assert await answered(learner, "7") == ["Thank you, Ada. 7 it is, 7."]
 
 
 async def test_a_forged_button_changes_nothing(coach: Coach, learner: Learner) -> None:
