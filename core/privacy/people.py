@@ -7,8 +7,8 @@ from core.privacy.inventory import PRIVATE, SEVERED
 from shared.database import PgConnection
 from shared.errors import Conflict, NotFound
 
-# Rooms that are looked through in one step.
-ROOMS = 100
+# Rooms that are looked through in one step: a statement has its time limit.
+ROOMS = 20
 
 # A contact whose identity moved to this one keeps what was said before: it is the same person's.
 _PEOPLE = """

@@ -17,6 +17,13 @@ async def contact_of(tenant: Tenant) -> dict[str, Any]:
     return items[0]
 
 
+async def check_files(tenant: Tenant, path: str, files: list[dict[str, Any]]) -> None:
+    for file in files:
+        read = await tenant.api.get(f"{path}/files/{file['name']}")
+        assert hashlib.sha256(read.content).hexdigest() == file["sha256"]
+        assert len(read.content) == file["bytes"]
+
+
 async def test_an_export_is_asked_for_followed_and_read(
     runtime: Runtime, ada: Tenant, bob: Tenant, visitor: Visitor
 ) -> None:
@@ -29,10 +36,7 @@ async def test_an_export_is_asked_for_followed_and_read(
     await runtime.privacy.export(ada.id, UUID(asked.json()["id"]))
     done = (await ada.api.get(path)).json()
     assert (done["state"], done["rows"]["messages"]) == ("done", 2)
-    for file in done["files"]:
-        read = await ada.api.get(f"{path}/files/{file['name']}")
-        assert hashlib.sha256(read.content).hexdigest() == file["sha256"]
-        assert len(read.content) == file["bytes"]
+    await check_files(ada, path, done["files"])
     assert b"a secret of mine" in (await ada.api.get(f"{path}/files/messages.csv")).content
     listed = (await ada.api.get("/api/v1/exports")).json()["items"]
     assert [one["id"] for one in listed] == [done["id"]]

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 import redis.asyncio as redis_client
 
+from core import leases
 from core.privacy.rooms import NOBODY
 from core.runtime import Runtime
 from shared.cache import keys
@@ -121,8 +122,6 @@ async def test_what_waits_is_cancelled_before_anything_else(ada: Life, runtime: 
 
 
 async def test_a_turn_that_is_being_thought_writes_nothing(ada: Life, runtime: Runtime) -> None:
-    from core import leases
-
     async with runtime.database.transaction(ada.creator_id) as db:
         lease = await leases.acquire(db, "turn", ada.creator_id, ada.conversation_id, uuid4(), 60.0)
     assert lease is not None
