@@ -3,7 +3,7 @@
 Days are those of the person's own calendar, weeks begin on Monday.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -35,6 +35,9 @@ class Counted:
     week: int = 0
 
 
+NONE = Counted()
+
+
 def day_began(now: datetime, zone: ZoneInfo) -> datetime:
     return _days_on(now, zone, 0)
 
@@ -60,7 +63,7 @@ def free_at(
 async def count(
     connection: PgConnection,
     creator_id: UUID,
-    sends: list[Send],
+    sends: Sequence[Send],
     zones: Mapping[UUID, ZoneInfo],
     caps: Caps,
     now: datetime,

@@ -5,7 +5,7 @@ their sends are left out and looked at again at the next tick.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,28 +15,22 @@ from core.channels import Address, Capabilities, ChannelAdapter, Rate, Reaches
 from core.consent import address_hash, refusal, scope_of, standing
 from core.pace import rates_of
 from core.policies import Policy, load_policy
-from core.programs import caps, flow, planning, silence, speaking
+from core.programs import caps, flow
 from core.programs.claims import Send
-from core.programs.definition import Content, QuietHours, Step
-from core.programs.gates import IMPOSED, Facts, Halt, Place
-from core.programs.planning import Enrolled
+from core.programs.definition import QuietHours
+from core.programs.gates import IMPOSED, Facts, Place
 from core.programs.progress import Progress, read_progress
+from core.programs.sources import (
+    Source,
+    has_content,
+    is_silent,
+    read_sources,
+    tells_progress,
+)
 from core.usage import sends_left
 from shared.database import PgConnection, Record
 from shared.utils.zones import is_zone
 
-# Programs before enrolments, as an edit takes them; whatever an edit or a turn holds is left.
-_HOLD = """
-WITH held AS MATERIALIZED (
-  SELECT p.id FROM app.coaching_programs p
-  WHERE p.creator_id = $1 AND p.id IN (
-    SELECT program_id FROM app.enrolments WHERE creator_id = $1 AND id = ANY ($2))
-  FOR KEY SHARE SKIP LOCKED
-)
-SELECT e.id FROM app.enrolments e
-WHERE e.creator_id = $1 AND e.id = ANY ($2) AND e.program_id IN (SELECT id FROM held)
-FOR UPDATE SKIP LOCKED
-"""
 _PEOPLE = """
 SELECT c.id, c.name, c.locale, c.language, c.timezone, c.quiet_hours, c.preferred_channel_id,
   c.attributes,
@@ -62,10 +56,6 @@ _CHANNELS = "SELECT id, type, bot, status, settings FROM app.channels WHERE crea
 _CREATOR = """
 SELECT status <> 'active' AS is_suspended, timezone, locale FROM app.creators WHERE creator_id = $1
 """
-_BROADCASTS = """
-SELECT id, state, content, channel_id FROM app.broadcasts
-WHERE creator_id = $1 AND id = ANY ($2)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +68,6 @@ class Channel:
     is_active: bool
     rate: Rate | None
     capabilities: Capabilities
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What a send is of: the step of an enrolment, a broadcast, a silence."""
-
-    content: Mapping[str, Content] = field(default_factory=dict)
-    step: Step | None = None
-    enrolled: Enrolled | None = None
-    bot: str = ""
-    channel_id: UUID | None = None
-    quiet: QuietHours | None = None
-    timezone: str | None = None
-    halt: Halt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,118 +130,44 @@ async def read(
     connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
 ) -> list[Subject]:
     """The sends with all they are judged by, without those that somebody else is at."""
-    sources = await read_sources(connection, creator, sends, now)
-    sends = [send for send in sends if send.id in sources]
+    sources = await read_sources(connection, creator.id, sends, now)
     contact_ids = [send.contact_id for send in sends]
     people = {row["id"]: row for row in await connection.fetch(_PEOPLE, creator.id, contact_ids)}
-    sends = [send for send in sends if send.contact_id in people]
-    places = await places_of(connection, creator, sends)
-    zones = {
-        send.contact_id: _zone(people[send.contact_id], sources[send.id], creator) for send in sends
-    }
-    counted = await caps.count(connection, creator.id, list(sends), zones, creator.policy.caps, now)
-    telling = [send.contact_id for send in sends if tells_progress(sources[send.id])]
-    progress = await read_progress(connection, creator.id, telling, now) if telling else {}
-    return [
-        _Known(
+    sends = [send for send in sends if send.id in sources and send.contact_id in people]
+    known = {
+        send.id: _Known(
             creator=creator,
             person=people[send.contact_id],
             source=sources[send.id],
+            zone=_zone(people[send.contact_id], sources[send.id], creator),
+        )
+        for send in sends
+    }
+    places = await places_of(connection, creator, sends)
+    zones = {send.contact_id: known[send.id].zone for send in sends}
+    counted = await caps.count(connection, creator.id, sends, zones, creator.policy.caps, now)
+    progress = await _progress(connection, creator, sends, sources, now)
+    return [
+        replace(
+            known[send.id],
             places=places.get(send.contact_id, ()),
-            counted=counted.get(send.contact_id, caps.Counted()),
-            zone=zones[send.contact_id],
+            counted=counted.get(send.contact_id, caps.NONE),
             progress=progress.get(send.contact_id),
         ).subject(send, now)
         for send in sends
     ]
 
 
-# --- what a send is of
-
-
-async def read_sources(
-    connection: PgConnection, creator: Creator, sends: Sequence[Send], now: datetime
-) -> dict[UUID, Source]:
-    """By send; those whose rows are held elsewhere are absent."""
-    by_kind: dict[str, list[Send]] = {}
-    for send in sends:
-        by_kind.setdefault(send.source_kind, []).append(send)
-    found = {
-        send.id: Source(content=silence.content_of(send.occurrence))
-        for send in by_kind.get("silence", ())
-    }
-    found |= await _of_steps(connection, creator, by_kind.get("step", []), now)
-    return found | await _of_broadcasts(connection, creator, by_kind.get("broadcast", []))
-
-
-async def read_enrolled(
-    connection: PgConnection, creator_id: UUID, sends: Sequence[Send], now: datetime
-) -> dict[UUID, Enrolled | None]:
-    """By id: enrolments of these sends that nobody else is at, held; None for one without a
-    published program."""
-    wanted = sorted({send.source_id for send in sends if send.source_kind == "step"})
-    if not wanted:
-        return {}
-    held = [row["id"] for row in await connection.fetch(_HOLD, creator_id, wanted)]
-    found = await planning.enrolled(connection, creator_id, held, now)
-    return {id_: found.get(id_) for id_ in held}
-
-
-async def _of_steps(
-    connection: PgConnection, creator: Creator, sends: list[Send], now: datetime
-) -> dict[UUID, Source]:
-    held = await read_enrolled(connection, creator.id, sends, now)
-    gone = Source(halt=Halt(reason="step_gone", is_final=True))
-    found = {send.id: held[send.source_id] for send in sends if send.source_id in held}
-    by_id = {send.id: send for send in sends}
-    return {
-        id_: _of_step(by_id[id_], enrolled) if enrolled else gone for id_, enrolled in found.items()
-    }
-
-
-def _of_step(send: Send, enrolled: Enrolled) -> Source:
-    program = enrolled.program.definition
-    step = planning.step_of(program, send.step_key)
-    return Source(
-        content=step.content if step else {},
-        step=step,
-        enrolled=enrolled,
-        bot=program.bot,
-        quiet=program.quiet_hours,
-        timezone=program.timezone,
-        halt=_halt_of(enrolled, step),
-    )
-
-
-def _halt_of(enrolled: Enrolled, step: Step | None) -> Halt | None:
-    status, program = enrolled.row.status, enrolled.program.row.status
-    if status in planning.ENDED or program == "archived":
-        return Halt(reason="enrolment_ended", is_final=True)
-    if step is None:
-        return Halt(reason="step_gone", is_final=True)
-    is_paused = status == "paused" or program != "live"
-    return Halt(reason="program_paused", is_final=False) if is_paused else None
-
-
-async def _of_broadcasts(
-    connection: PgConnection, creator: Creator, sends: list[Send]
-) -> dict[UUID, Source]:
-    if not sends:
-        return {}
-    wanted = list({send.source_id for send in sends})
-    rows = {row["id"]: row for row in await connection.fetch(_BROADCASTS, creator.id, wanted)}
-    by_id = {id_: _of_broadcast(row) for id_, row in rows.items()}
-    gone = Source(halt=Halt(reason="broadcast_cancelled", is_final=True))
-    return {send.id: by_id.get(send.source_id, gone) for send in sends}
-
-
-def _of_broadcast(row: Record) -> Source:
-    halts = {
-        "cancelled": Halt(reason="broadcast_cancelled", is_final=True),
-        "paused": Halt(reason="broadcast_paused", is_final=False),
-    }
-    content = {tag: Content.model_validate(one) for tag, one in row["content"].items()}
-    return Source(content=content, channel_id=row["channel_id"], halt=halts.get(row["state"]))
+async def _progress(
+    connection: PgConnection,
+    creator: Creator,
+    sends: Sequence[Send],
+    sources: Mapping[UUID, Source],
+    now: datetime,
+) -> dict[UUID, Progress]:
+    """How those are getting on who are told of it."""
+    telling = [send.contact_id for send in sends if tells_progress(sources[send.id])]
+    return await read_progress(connection, creator.id, telling, now) if telling else {}
 
 
 # --- where a contact can be reached
@@ -351,10 +253,10 @@ class _Known:
     creator: Creator
     person: Record
     source: Source
-    places: Sequence[Place]
-    counted: caps.Counted
     zone: ZoneInfo
-    progress: Progress | None
+    places: Sequence[Place] = ()
+    counted: caps.Counted = caps.NONE
+    progress: Progress | None = None
 
     def subject(self, send: Send, now: datetime) -> Subject:
         person, source = self.person, self.source
@@ -385,26 +287,6 @@ def quiet_of(person: Record, source: Source, creator: Creator) -> QuietHours | N
     if person["quiet_hours"]:
         return QuietHours.model_validate(person["quiet_hours"])
     return source.quiet or creator.policy.quiet_hours
-
-
-def is_silent(step: Step | None) -> bool:
-    return step is not None and step.kind in ("wait", "branch", "handoff") and not step.content
-
-
-def must_think(source: Source) -> bool:
-    """Whether a turn has to find the words."""
-    step = source.step
-    return step is not None and bool(step.template or step.show or step.action)
-
-
-def has_content(source: Source) -> bool:
-    return bool(source.content) or must_think(source)
-
-
-def tells_progress(source: Source) -> bool:
-    """Whether what is said depends on how somebody is getting on."""
-    shows = source.step is not None and source.step.show is not None
-    return shows or bool(speaking.wanted(source.content) & {"goal", "streak"})
 
 
 def _is_late(send: Send, source: Source, now: datetime) -> bool:

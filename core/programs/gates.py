@@ -102,20 +102,22 @@ def judge(send: Send, facts: Facts, now: datetime) -> Verdict:
 def _final(send: Send, facts: Facts, now: datetime) -> Verdict | None:
     """What will never be sent, whatever comes."""
     if facts.halt is not None and facts.halt.is_final:
-        return Verdict(kind="skip", reason=facts.halt.reason)
+        return _skip(facts.halt.reason)
     if send.window_end is not None and send.window_end <= now:
         return Verdict(kind="expire", reason="expired")
-    if send.send_class == "nudge" and facts.has_replied:
-        return Verdict(kind="skip", reason="replied")
+    if facts.has_replied:
+        return _skip("replied")
     if facts.is_late:
-        return Verdict(kind="skip", reason="late")
-    if facts.is_silent:
-        return None
+        return _skip("late")
+    return None if facts.is_silent else _unsayable(facts)
+
+
+def _unsayable(facts: Facts) -> Verdict | None:
     if not facts.has_content:
-        return Verdict(kind="skip", reason="no_content")
+        return _skip("no_content")
     if any(place.obstacle is None for place in facts.places):
         return None
-    return Verdict(kind="skip", reason=_obstacle(facts.places))
+    return _skip(_obstacle(facts.places))
 
 
 def _obstacle(places: tuple[Place, ...]) -> str:
@@ -153,3 +155,7 @@ def _moved(send: Send, facts: Facts, place: Place | None, now: datetime) -> Verd
 
 def _defer(reason: str, until: datetime) -> Verdict:
     return Verdict(kind="defer", reason=reason, until=until)
+
+
+def _skip(reason: str) -> Verdict:
+    return Verdict(kind="skip", reason=reason)

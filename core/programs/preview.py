@@ -11,18 +11,20 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.channels import ChannelAdapter
-from core.programs import facts, planning, speaking, store
+from core.programs import facts, planning, sources, speaking, store
 from core.programs.claims import Send
 from core.programs.definition import Program, Step
-from core.programs.facts import Creator, Source
+from core.programs.facts import Creator
 from core.programs.flow import State
 from core.programs.foresight import Foreseen, foresee
 from core.programs.gates import Facts, Place, Verdict, judge
 from core.programs.reasons import in_words
 from core.programs.schedule import Slot
 from core.programs.segments import EVERYONE, compile_filter
+from core.programs.sources import Source
 from shared.database import DatabaseManager, PgConnection, Record
 from shared.errors import NotFound
+from shared.messages import Message
 from shared.models import programs as rows
 from shared.utils.ids import new_id
 
@@ -98,8 +100,8 @@ class _Person:
             places=allowed,
             quiet=facts.quiet_of(self.row, source, self.creator),
             is_suspended=self.creator.row["is_suspended"],
-            is_silent=facts.is_silent(step),
-            has_content=facts.has_content(source),
+            is_silent=sources.is_silent(step),
+            has_content=sources.has_content(source),
         )
         return judge(send, found, at)
 
@@ -121,8 +123,7 @@ class _Person:
     def _shown(self, one: Foreseen) -> Preview:
         step, place = one.step, one.verdict.place
         reason = one.verdict.reason or one.held_by
-        is_said = not (step.template or step.show or step.action)
-        message = speaking.message(step.content, locales=self._locales, values=self._values)
+        message = self._words(step)
         return Preview(
             step_key=step.key,
             kind=step.kind,
@@ -134,9 +135,15 @@ class _Person:
             why=in_words(reason),
             channel_id=place.channel_id if place else None,
             channel=place.type if place else None,
-            text=message.text if message and is_said else None,
-            choices=tuple(c.label for c in message.choices) if message and is_said else (),
+            text=message.text if message else None,
+            choices=tuple(choice.label for choice in message.choices) if message else (),
         )
+
+    def _words(self, step: Step) -> Message | None:
+        """What is said, unless it is only written when it is due."""
+        if step.template or step.show or step.action:
+            return None
+        return speaking.message(step.content, locales=self._locales, values=self._values)
 
     @property
     def _locales(self) -> tuple[str | None, ...]:

@@ -6,7 +6,7 @@ that a hundred thousand sends of one delay nobody else's. Any number of schedule
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from core.channels import ChannelAdapter
 from core.consent import Person, scope_of
 from core.jobs import PROACTIVE, enqueue_many
 from core.live import CHANGED, LiveBus
-from core.programs import claims, facts, flow, gates, onward, releasing, silence, speaking
+from core.programs import claims, facts, flow, gates, onward, releasing, silence, sources, speaking
 from core.programs.composing import compose
 from core.programs.facts import Creator, Subject
 from core.programs.gates import Place, Verdict
@@ -27,6 +27,7 @@ from core.unsubscribe import Links
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Unavailable
 from shared.failpoints import failpoint
+from shared.messages import Message
 from shared.utils.clock import Clock, utc_now
 
 log = structlog.get_logger(__name__)
@@ -205,7 +206,7 @@ async def _done_with(
     now: datetime,
 ) -> list[claims.Send]:
     """Those of these sends whose programs are free to go on, and have."""
-    enrolled = await facts.read_enrolled(connection, creator_id, sends, now)
+    enrolled = await sources.read_enrolled(connection, creator_id, sends, now)
     over = [send for send in sends if send.source_kind != "step" or send.source_id in enrolled]
     done = [Done(send, enrolled.get(send.source_id), outcome) for send in over]
     await onward.go_on(connection, creator_id, done, now)
@@ -282,16 +283,13 @@ def _release(
     now: datetime,
 ) -> None:
     """Let a send go: what is written goes out, what must be thought about takes a turn."""
-    send, step = subject.send, subject.source.step
-    thinks = facts.must_think(subject.source)
-    message = compose(subject)
+    send = subject.send
+    thinks = sources.must_think(subject.source)
+    message = _ended(batch, creator, subject, place, compose(subject))
     if message is None and not thinks:
         batch.settled.append(Settled(send_id=send.id, state="skipped", reason="no_content"))
         batch.done.append(_done(subject, Verdict(kind="skip")))
         return
-    if message is not None and batch.links is not None and send.source_kind == "broadcast":
-        message = batch.links.ended(message, _person(creator, place), send.purpose)
-    left = send.window_end - now if send.window_end else None
     said = Said(
         send_id=send.id,
         conversation_id=conversation_id,
@@ -300,22 +298,33 @@ def _release(
         message=message or speaking.SILENT,
         push=creator.channels[place.channel_id].capabilities.delivery == "push",
         # Deliveries go by the wall clock.
-        expires_at=utc_now() + left if left else None,
+        expires_at=utc_now() + (send.window_end - now) if send.window_end else None,
         deferrals=send.deferrals,
     )
+    if thinks:
+        batch.asked.append(said)
+        batch.settled.append(_taken(said, "claimed", said.due_id))
+        return
+    step = subject.source.step
     until = flow.answer_until(step, now, subject.facts.zone) if step else None
-    (batch.asked if thinks else batch.said).append(said)
-    batch.settled.append(
-        Settled(
-            send_id=send.id,
-            state="claimed" if thinks else "sent",
-            channel_id=place.channel_id,
-            message_id=said.due_id if thinks else said.id,
-            answer_until=None if thinks else until,
-        )
+    batch.said.append(said)
+    batch.settled.append(replace(_taken(said, "sent", said.id), answer_until=until))
+    batch.done.append(_done(subject, Verdict(kind="send")))
+
+
+def _taken(said: Said, state: releasing.State, message_id: UUID) -> Settled:
+    return Settled(
+        send_id=said.send_id, state=state, channel_id=said.channel_id, message_id=message_id
     )
-    if not thinks:
-        batch.done.append(_done(subject, Verdict(kind="send")))
+
+
+def _ended(
+    batch: Batch, creator: Creator, subject: Subject, place: Place, message: Message | None
+) -> Message | None:
+    """A broadcast ends with the link that ends broadcasts, where the creator wants that."""
+    if message is None or batch.links is None or subject.send.source_kind != "broadcast":
+        return message
+    return batch.links.ended(message, _person(creator, place), subject.send.purpose)
 
 
 def _person(creator: Creator, place: Place) -> Person:

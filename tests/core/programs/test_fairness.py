@@ -82,7 +82,8 @@ async def test_a_creator_whose_data_is_broken_stops_nobody_else(
     broken, sound = [await creator_with(school_runtime, FEW) for _ in range(2)]
     async with school_runtime.database.transaction(broken) as connection:
         await connection.execute(
-            "UPDATE app.broadcasts SET content = '{\"en\": 7}' WHERE creator_id = $1", broken
+            "INSERT INTO app.creator_policies (creator_id, policy) VALUES ($1, '{\"caps\": 7}')",
+            broken,
         )
     await scheduler.tick()
     assert [await left(school_runtime, id_) for id_ in (broken, sound)] == [FEW, 0]

@@ -148,23 +148,28 @@ def judged(found: Findings, rows: Sequence[Any], start: datetime, end: datetime)
         for slug, at, rrule in (("daily", MORNING, DAILY), ("thrice", NIGHT, THRICE))
     }
     handled: dict[tuple[Any, str, str], list[datetime]] = {}
-    for row in rows:
-        if row["planned_at"] >= end:
-            continue
+    for row in (row for row in rows if row["planned_at"] < end):
         who = (row["contact_id"], row["timezone"], row["step_key"])
         slots = handled.setdefault(who, [])
-        if row["state"] == "waiting":
-            continue
-        slots.append(row["planned_at"])
-        _look(found, row, who)
-    for (contact_id, zone, slug), planned in handled.items():
-        wanted = expected[zone, slug]
-        found.unplanned += [(zone, slug, at) for at in set(planned) - set(wanted)]
-        sure = [at for at in wanted if at < end - timedelta(days=2)]
-        found.lost += [(zone, slug, at) for at in set(sure) - set(planned)]
-        twice = [at for at, times in Counter(planned).items() if times > 1]
-        found.doubled += [(contact_id, slug, at) for at in twice]
+        if row["state"] != "waiting":
+            slots.append(row["planned_at"])
+            _look(found, row, who)
+    for who, planned in handled.items():
+        _compare(found, who, planned, expected[who[1:]], end)
     return found
+
+
+def _compare(
+    found: Findings,
+    who: tuple[Any, str, str],
+    planned: list[datetime],
+    wanted: list[datetime],
+    end: datetime,
+) -> None:
+    found.unplanned += [(*who, at) for at in set(planned) - set(wanted)]
+    sure = [at for at in wanted if at < end - timedelta(days=2)]
+    found.lost += [(*who, at) for at in set(sure) - set(planned)]
+    found.doubled += [(*who, at) for at, times in Counter(planned).items() if times > 1]
 
 
 def _look(found: Findings, row: Any, who: tuple[Any, str, str]) -> None:
