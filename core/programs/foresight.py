@@ -76,24 +76,27 @@ class _Simulation:
     def _send(self, key: str) -> None:
         slot = self.pending.pop(key)
         step = next(one for one in self.program.steps if one.key == key)
+        one = self._judged(step, slot)
+        if step.kind not in ("wait", "branch") and (step.kind != "handoff" or step.content):
+            self.found.append(one)
+        outcome: flow.Outcome = "skipped" if one.verdict.kind in ("skip", "expire") else "sent"
+        until = flow.answer_until(step, one.at, self.state.zone)
+        self._arm((key, slot.occurrence))
+        self._settle(key, outcome, slot.occurrence, one.at)
+        if until is not None and outcome == "sent":
+            self.asked[key] = (until, slot.occurrence)
+            self._arm()
+
+    def _judged(self, step: Step, slot: Slot) -> Foreseen:
+        """When it would leave: what somebody has to end may last, only the night ends itself."""
         at, held_by = max(slot.due_at, self.now), None
         verdict = self.judge(step, slot, at)
         for _ in range(MAX_DEFERRALS):
             if verdict.kind != "defer" or verdict.until is None or verdict.reason != "quiet_hours":
-                break  # what somebody has to end may last; only the night is over by itself
+                break
             at, held_by = verdict.until, verdict.reason
             verdict = self.judge(step, slot, at)
-        if step.kind not in ("wait", "branch") and (step.kind != "handoff" or step.content):
-            self.found.append(
-                Foreseen(step=step, slot=slot, at=at, verdict=verdict, held_by=held_by)
-            )
-        outcome: flow.Outcome = "skipped" if verdict.kind in ("skip", "expire") else "sent"
-        until = flow.answer_until(step, at, self.state.zone)
-        self._arm((key, slot.occurrence))
-        self._settle(key, outcome, slot.occurrence, at)
-        if until is not None and outcome == "sent":
-            self.asked[key] = (until, slot.occurrence)
-            self._arm()
+        return Foreseen(step=step, slot=slot, at=at, verdict=verdict, held_by=held_by)
 
     def _settle(self, key: str, outcome: flow.Outcome, occurrence: str, at: datetime) -> None:
         self.apply(flow.settled(self.program, self.state, key, outcome, occurrence, at))

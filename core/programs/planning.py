@@ -142,7 +142,7 @@ async def apply_many(
         return
     programs = await store.load_live(db, creator_id, {row.program_id for row, _ in moved})
     zone = await creator_zone(db, creator_id)
-    await enrolments.change(db, creator_id, _changes(moved), now)
+    await enrolments.change(db, creator_id, changes(moved), now)
     await sends.cancel_enrolments(db, creator_id, _stops(moved), now)
     planned = _planned(moved, programs, zone)
     replaced = {(row.id, key) for row, moves in moved for key in moves.cancels}
@@ -200,7 +200,7 @@ def step_of(program: Program, key: str) -> Step | None:
     return next((step for step in program.steps if step.key == key), None)
 
 
-def _changes(moved: Moved) -> list[Change]:
+def changes(moved: Moved) -> list[Change]:
     return [
         Change(
             id=row.id,

@@ -18,7 +18,7 @@ from core.programs.store import LiveProgram
 from shared.database import PgConnection
 from shared.models import enrolments, sends
 from shared.models.enrolments import Change
-from shared.models.sends import PlannedSend
+from shared.models.sends import PlannedSend, Standing
 
 EDITED = "edited"
 STEP_GONE = "step_gone"
@@ -175,31 +175,28 @@ def _gather(batch: _Batch, enrolled: Enrolled, moves: Moves, zone: str | None) -
     row, program = enrolled.row, enrolled.program
     if moves.ticket:
         batch.tickets.append((row.contact_id, moves.ticket))
-    if moves.step_key or moves.status or moves.answers is not None:
-        batch.changes.append(
-            Change(
-                id=row.id,
-                step_key=moves.step_key,
-                status=moves.status,
-                reason=moves.reason,
-                answers=moves.answers,
-            )
-        )
+    batch.changes += planning.changes([(row, moves)])
     plans = {plan.step_key: plan for plan in moves.plans}
     for standing in enrolled.standings:
-        if standing.waiting is None:
-            continue
-        plan = plans.pop(standing.step_key, None) or _same(enrolled, moves, standing.step_key)
-        stays = plan and planned_send(row, program, plan, zone, send_id=standing.waiting_id)
-        if stays:
-            batch.stays.append(stays)
-            batch.moved += stays.due_at != standing.planned_at
-        else:
-            is_there = step_of(program.definition, standing.step_key) is not None
-            reason = EDITED if is_there else STEP_GONE
-            batch.cancels.append((row.id, standing.step_key, reason, None))
+        if standing.waiting is not None:
+            plan = plans.pop(standing.step_key, None) or _same(enrolled, moves, standing.step_key)
+            _keep_or_cancel(batch, enrolled, standing, plan, zone)
     new = (planned_send(row, program, plan, zone) for plan in plans.values())
     batch.new += [send for send in new if send is not None]
+
+
+def _keep_or_cancel(
+    batch: _Batch, enrolled: Enrolled, standing: Standing, plan: Plan | None, zone: str | None
+) -> None:
+    row, program = enrolled.row, enrolled.program
+    stays = plan and planned_send(row, program, plan, zone, send_id=standing.waiting_id)
+    if stays:
+        batch.stays.append(stays)
+        batch.moved += stays.due_at != standing.planned_at
+    else:
+        is_there = step_of(program.definition, standing.step_key) is not None
+        reason = EDITED if is_there else STEP_GONE
+        batch.cancels.append((row.id, standing.step_key, reason, None))
 
 
 def _same(enrolled: Enrolled, moves: Moves, step_key: str) -> Plan | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.database import PgConnection
@@ -41,7 +42,8 @@ class Standing:
     armed: str | None
 
 
-# A slot that was handled is never planned again, in whatever generation.
+# A slot that was handled is never planned again, in whatever generation. Each is looked up by
+# itself: joined instead, a planner without fresh statistics reads all of a creator's sends.
 _PLAN = """
 INSERT INTO app.scheduled_sends
   (creator_id, id, contact_id, source_kind, source_id, step_key, generation, occurrence, class,
@@ -52,11 +54,11 @@ FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[], $7::t
             $9::text[], $10::timestamptz[], $11::timestamptz[])
   AS n (id, contact_id, source_id, step_key, generation, occurrence, class, purpose, due_at,
         window_end)
-WHERE NOT EXISTS (
-  SELECT FROM app.scheduled_sends h
+WHERE (
+  SELECT true FROM app.scheduled_sends h
   WHERE h.creator_id = $1 AND h.source_kind = 'step' AND h.source_id = n.source_id
     AND h.step_key = n.step_key AND h.occurrence = n.occurrence
-    AND (h.state <> 'cancelled' OR h.skip_reason = 'replied'))
+    AND (h.state <> 'cancelled' OR h.skip_reason = 'replied') LIMIT 1) IS NULL
 ON CONFLICT (creator_id, source_kind, source_id, step_key, contact_id, generation, occurrence)
   DO UPDATE SET state = 'waiting', skip_reason = NULL, settled_at = NULL, due_at = excluded.due_at,
     planned_at = excluded.planned_at, window_end = excluded.window_end, defer_reason = NULL,
@@ -102,6 +104,11 @@ GROUP BY s.source_id, s.step_key
 """
 
 
+def _columns(sends: Sequence[PlannedSend], *names: str) -> list[list[Any]]:
+    """The values of each field, as arrays to unnest."""
+    return [[getattr(send, name) for send in sends] for name in names]
+
+
 async def plan(
     db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend], now: datetime
 ) -> int:
@@ -114,16 +121,8 @@ async def plan(
     tag = await db.execute(
         _PLAN,
         creator_id,
-        [s.id for s in sends],
-        [s.contact_id for s in sends],
-        [s.enrolment_id for s in sends],
-        [s.step_key for s in sends],
-        [s.generation for s in sends],
-        [s.occurrence for s in sends],
-        [s.send_class for s in sends],
-        [s.purpose for s in sends],
-        [s.due_at for s in sends],
-        [s.window_end for s in sends],
+        *_columns(sends, "id", "contact_id", "enrolment_id", "step_key", "generation"),
+        *_columns(sends, "occurrence", "send_class", "purpose", "due_at", "window_end"),
         now,
     )
     return int(tag.split()[-1])
@@ -136,21 +135,13 @@ async def move(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSend])
     await db.execute(
         _CLEAR,
         creator_id,
-        [s.enrolment_id for s in sends],
-        [s.step_key for s in sends],
-        [s.generation for s in sends],
-        [s.occurrence for s in sends],
+        *_columns(sends, "enrolment_id", "step_key", "generation", "occurrence"),
     )
     tag = await db.execute(
         _MOVE,
         creator_id,
-        [s.id for s in sends],
-        [s.generation for s in sends],
-        [s.occurrence for s in sends],
-        [s.send_class for s in sends],
-        [s.purpose for s in sends],
-        [s.due_at for s in sends],
-        [s.window_end for s in sends],
+        *_columns(sends, "id", "generation", "occurrence", "send_class", "purpose"),
+        *_columns(sends, "due_at", "window_end"),
     )
     return int(tag.split()[-1])
 
@@ -183,12 +174,8 @@ async def replace(db: PgConnection, creator_id: UUID, sends: Sequence[PlannedSen
               AND o.step_key = n.step_key AND o.occurrence = n.occurrence)
         """,
         creator_id,
-        [s.enrolment_id for s in sends],
-        [s.step_key for s in sends],
-        [s.generation for s in sends],
-        [s.occurrence for s in sends],
-        [s.due_at for s in sends],
-        [s.window_end for s in sends],
+        *_columns(sends, "enrolment_id", "step_key", "generation", "occurrence"),
+        *_columns(sends, "due_at", "window_end"),
     )
     return int(tag.split()[-1])
 
