@@ -37,6 +37,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/v1/contacts/{contact_id}/unlink"): {"link_id": str(uuid4())},
     ("POST", "/api/v1/contacts/{contact_id}/erase"): {"confirm": "Mine now"},
     ("POST", "/api/v1/conversations/{conversation_id}/messages"): {"text": "It is me"},
+    ("PATCH", "/api/v1/segments/{segment_id}"): {"name": "Mine now"},
+    ("PATCH", "/api/v1/broadcasts/{broadcast_id}"): {"name": "Mine now"},
     ("PUT", "/api/v1/programs/{program_id}"): PROGRAM,
     ("POST", "/api/v1/programs/{program_id}/copy"): {"slug": "mine"},
     ("POST", "/api/v1/programs/{program_id}/enrolments"): {"contact_ids": [str(uuid4())]},
@@ -63,7 +65,20 @@ async def ids_of_ada(runtime: Runtime, ada: Tenant, visitor: Visitor) -> dict[st
         "migration_id": str(migration_id),
         **await hand_out(runtime, ada, UUID(contact["id"])),
         **await ids_of_a_program(ada, contact["id"]),
+        **await ids_of_a_broadcast(ada),
     }
+
+
+async def ids_of_a_broadcast(tenant: Tenant) -> dict[str, str]:
+    """A segment, and a broadcast that is over: who follows it is told so, and no more."""
+    segment = await tenant.api.post(
+        "/api/v1/segments", json={"name": "Mine", "filter": {"all": []}}
+    )
+    segment_id = segment.json()["id"]
+    body = {"name": "Mine", "content": {"en": "Hello"}, "segment_id": segment_id}
+    broadcast_id = (await tenant.api.post("/api/v1/broadcasts", json=body)).json()["id"]
+    await tenant.api.post(f"/api/v1/broadcasts/{broadcast_id}/cancel")
+    return {"segment_id": segment_id, "broadcast_id": broadcast_id}
 
 
 async def ids_of_a_program(tenant: Tenant, contact_id: str) -> dict[str, str]:
