@@ -51,7 +51,8 @@ class Accepted:
 # One statement: the event is remembered, the conversation takes the next number under its row
 # lock (the one that releasing a lease takes too), and the message is stored with that number.
 # Whoever writes can be written to, also when no update told that they had unblocked us, and needs
-# no nudge any more; one that a scheduler holds is asked about again when it next looks.
+# no nudge for a day (core.programs.moves.LULL); one that a scheduler holds is asked about again
+# when it next looks.
 _ACCEPT = """
 WITH fresh AS (
   INSERT INTO app.accepted_events (creator_id, channel_id, external_id, message_id, digest)
@@ -74,7 +75,8 @@ WITH fresh AS (
   WHERE creator_id = $1 AND EXISTS (SELECT FROM fresh) AND id IN (
     SELECT id FROM app.scheduled_sends
     WHERE creator_id = $1 AND contact_id = $8 AND state = 'waiting' AND class = 'nudge'
-      AND source_kind = 'step' FOR UPDATE SKIP LOCKED)
+      AND source_kind = 'step' AND due_at < $14::timestamptz + interval '1 day'
+    FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO app.messages (creator_id, id, conversation_id, channel_id, contact_id, seq, direction,
                           kind, author, external_id, text, payload, status, occurred_at)

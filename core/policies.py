@@ -92,7 +92,7 @@ class Policy(Declared):
     """What a creator has set; every field has a default that does no harm."""
 
     quiet_hours: QuietHours | None = Field(
-        None, description="null: 21:00 to 08:00 on the contact's clock; start = end: none at all"
+        None, description="null: the channel's, 21:00 to 08:00 for SMS; start = end: none"
     )
     caps: Caps = Caps()
     silence_days: Annotated[tuple[Days, ...], AfterValidator(_in_order)] = Field(

@@ -11,6 +11,7 @@ appointment = Program(
     name="Appointment reminders",
     bot="concierge",
     purpose="reminder",
+    minds_silence=False,
     entry={"field": "attribute:appointment_at", "op": "known"},
     steps=(
         Step(

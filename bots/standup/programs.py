@@ -13,6 +13,7 @@ daily = Program(
     name="Daily stand-up",
     bot="standup",
     joins_on_start=True,
+    minds_silence=False,
     steps=(
         Step(
             key="ask",
@@ -33,6 +34,7 @@ summary = Program(
     slug="team-summary",
     name="The team's summary",
     bot="standup",
+    minds_silence=False,
     steps=(
         Step(
             key="summary",

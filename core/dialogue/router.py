@@ -25,7 +25,7 @@ from core.leases import Lease
 from core.linking import Linking
 from core.programs import goals, joining
 from core.programs.answering import Asking
-from core.programs.due_turns import DUE, DueTurns, unsaid
+from core.programs.due_turns import DUE, DueTurns, Said, unsaid
 from core.programs.saying import Saying, Words
 from core.programs.showing import Showing
 from core.usage import Meter
@@ -127,7 +127,7 @@ class Router:
         if due is None:
             return unsaid(work)
         if not due.is_to_be_said:
-            return unsaid(work, self._due_turns.settle(lease.creator_id, due, work, said=False))
+            return unsaid(work, self._due_turns.settle(lease.creator_id, due, work, ""))
         step = due.subject.source.step
         action = heard.bot.actions.get(step.action) if step and step.action else None
         words = Words(message=None)
@@ -139,8 +139,8 @@ class Router:
         thought = await self._conclude(lease, heard, record, None)
         if words.model is not None:
             thought.rung, thought.model, thought.prompt = "ollama", words.model, words.prompt
-        said = bool(thought.replies)
-        thought.effects.append(self._due_turns.settle(lease.creator_id, due, work, said=said))
+        said: Said = "here" if thought.replies else "elsewhere" if thought.posts else ""
+        thought.effects.append(self._due_turns.settle(lease.creator_id, due, work, said))
         return thought
 
     def _turn(

@@ -273,4 +273,5 @@ class Program(Declared):
     entry: dict[str, Any] | None = Field(None, description="a segment's filter")
     exit: dict[str, Any] | None = Field(None, description="who matches leaves")
     joins_on_start: bool = Field(False, description="everyone who opens the bot is enrolled")
+    minds_silence: bool = Field(True, description="who falls silent in it is asked how they are")
     steps: tuple[Step, ...] = Field(min_length=1, max_length=200)

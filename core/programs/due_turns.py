@@ -8,6 +8,7 @@ leaves its send to the scheduler, which lets the program go on without it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from core.channels import ChannelAdapter
@@ -23,6 +24,8 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import Conflict, Unavailable
 from shared.messages import Message
 from shared.utils.clock import Clock
+
+Said = Literal["here", "elsewhere", ""]
 
 DUE = "due"
 _MOVED = Verdict(kind="defer", reason="no_channel")
@@ -76,8 +79,11 @@ class DueTurns:
             verdict = Verdict(kind="defer", reason=_MOVED.reason, until=now)
         return Due(subject=subjects[0], verdict=verdict, written=compose(subjects[0]))
 
-    def settle(self, creator_id: UUID, due: Due, work: Work, *, said: bool) -> Effect:
-        """What the turn's commit writes: the send as it is now, and what follows in its program."""
+    def settle(self, creator_id: UUID, due: Due, work: Work, said: Said) -> Effect:
+        """What the turn's commit writes: the send as it is now, and what follows in its program.
+
+        `said`: to the contact here, elsewhere alone (in a team's room), or nothing.
+        """
         now = self._clock.now()
         settled = _settled(due, work, said, now)
 
@@ -112,7 +118,7 @@ def unsaid(work: Work, *effects: Effect) -> Thought:
     return Thought(memory=work.memory, session=work.session, effects=list(effects))
 
 
-def _settled(due: Due, work: Work, said: bool, now: datetime) -> Settled:
+def _settled(due: Due, work: Work, said: Said, now: datetime) -> Settled:
     send, verdict, step = due.send, due.verdict, due.subject.source.step
     if verdict.kind == "defer":
         return Settled(send_id=send.id, state="waiting", reason=verdict.reason, until=verdict.until)
@@ -122,7 +128,7 @@ def _settled(due: Due, work: Work, said: bool, now: datetime) -> Settled:
             send_id=send.id,
             state="sent",
             channel_id=work.channel_id,
-            message_id=reply_id(work, 1),
+            message_id=reply_id(work, 1) if said == "here" else None,
             answer_until=flow.answer_until(step, now, zone) if step else None,
         )
     state: releasing.State = "expired" if verdict.kind == "expire" else "skipped"

@@ -19,6 +19,7 @@ from core.programs import caps, flow
 from core.programs.claims import Send
 from core.programs.definition import QuietHours
 from core.programs.gates import IMPOSED, Facts, Place
+from core.programs.moves import LULL
 from core.programs.progress import Progress, read_progress
 from core.programs.sources import (
     Source,
@@ -269,7 +270,7 @@ class _Known:
             is_suspended=self.creator.row["is_suspended"],
             is_silent=is_silent(source.step),
             is_late=_is_late(send, source, now),
-            has_replied=_has_replied(send, source, person),
+            has_replied=_has_replied(send, source, person, now),
             has_content=has_content(source),
             free_at=caps.free_at(cap, self.counted, send.planned_at, now, self.zone),
         )
@@ -298,8 +299,11 @@ def _is_late(send: Send, source: Source, now: datetime) -> bool:
     return flow.lateness(definition, state, send.step_key, send.occurrence, now) == "skip"
 
 
-def _has_replied(send: Send, source: Source, person: Record) -> bool:
-    """Whether the person wrote after this nudge was decided on."""
+def _has_replied(send: Send, source: Source, person: Record, now: datetime) -> bool:
+    """Whether the person wrote after this nudge was decided on; lately, for one that recurs."""
     heard = person["last_inbound_at"]
-    is_nudge = send.source_kind == "step" and send.send_class == "nudge"
-    return is_nudge and heard is not None and send.created_at < heard
+    if heard is None or send.source_kind != "step" or send.send_class != "nudge":
+        return False
+    recurs = source.step is not None and source.step.when.rrule is not None
+    since = now - LULL if recurs else send.created_at
+    return bool(heard > since)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from core.programs.schedule import Slot
+
+# Whoever wrote so shortly before needs no nudge; the next of one that recurs comes all the same.
+LULL = timedelta(days=1)
 
 Outcome = Literal["sent", "skipped", "expired", "timed_out"]
 TRAIL = "@"  # beside the answers, which are kept by the keys of steps; no step is named so

@@ -24,7 +24,15 @@ DETAIL = "No word for {days} days."
 AT_LEAST_APART = timedelta(days=1)  # two rungs, however late the first one was
 ENROLMENT_ENDED, HUMAN, STOPPED = "enrolment_ended", "human", "stopped"
 
-_PLAN = """
+# In a program that minds silence: where nobody is asked anything, it means nothing.
+_IS_MINDED = """EXISTS (
+  SELECT FROM app.enrolments e
+  JOIN app.coaching_programs p ON p.creator_id = e.creator_id AND p.id = e.program_id
+  JOIN app.program_versions v ON v.creator_id = e.creator_id AND v.program_id = p.id
+    AND v.version = p.live_version
+  WHERE e.creator_id = $1 AND e.contact_id = {contact} AND e.status = 'active'
+    AND coalesce((v.definition ->> 'minds_silence')::boolean, true))"""
+_PLAN = f"""
 INSERT INTO app.scheduled_sends (creator_id, id, contact_id, source_kind, source_id, occurrence,
                                  class, purpose, planned_at, due_at)
 SELECT $1, n.id, n.contact_id, 'silence', n.contact_id, n.occurrence, 'nudge', 'coaching',
@@ -32,21 +40,19 @@ SELECT $1, n.id, n.contact_id, 'silence', n.contact_id, n.occurrence, 'nudge', '
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[])
   AS n (id, contact_id, occurrence, due_at)
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = n.contact_id
-WHERE EXISTS (SELECT FROM app.enrolments e
-              WHERE e.creator_id = $1 AND e.contact_id = n.contact_id AND e.status = 'active')
+WHERE {_IS_MINDED.format(contact="n.contact_id")}
   AND NOT EXISTS (SELECT FROM app.scheduled_sends w
                   WHERE w.creator_id = $1 AND w.contact_id = n.contact_id
                     AND w.state IN ('waiting', 'claimed') AND w.source_kind = 'silence')
 ON CONFLICT DO NOTHING
-"""
-_FACTS = """
+"""  # noqa: S608 - constants only
+_FACTS = f"""
 SELECT s.id, s.contact_id,
   (SELECT max(i.last_inbound_at) FROM app.contact_identities i
    WHERE i.creator_id = $1 AND i.contact_id = s.contact_id) AS last_inbound_at,
-  EXISTS (SELECT FROM app.enrolments e WHERE e.creator_id = $1 AND e.contact_id = s.contact_id
-          AND e.status = 'active') AS is_enrolled
+  {_IS_MINDED.format(contact="s.contact_id")} AS is_enrolled
 FROM app.scheduled_sends s WHERE s.creator_id = $1 AND s.id = ANY ($2::uuid[])
-"""
+"""  # noqa: S608 - constants only
 # Two that were planned at one moment are one ladder too many.
 _ALONE = """
 UPDATE app.scheduled_sends SET state = 'cancelled', skip_reason = 'stopped', settled_at = $3

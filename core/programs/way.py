@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from core.programs.branching import chosen, following
 from core.programs.definition import END, Program, Step
-from core.programs.moves import Arrival, Moves, Outcome, Plan, State, Trail, given
-from core.programs.schedule import Slot, slot_at
+from core.programs.moves import LULL, Arrival, Moves, Outcome, Plan, State, Trail, given
+from core.programs.schedule import Slot, moment_of, slot_at
 from core.programs.slots import anchor_of, coming_slot, due_slot, named, next_slot
 
 ENDS = ("paused", "exited")
@@ -210,11 +210,17 @@ class Way:
         for key, occurrence in (self.state.armed or {}).items():
             step = self.find(key)
             is_there = key in self.armed and key not in self._plans
-            if step is not None and is_there and _ends_on_a_message(step):
+            if step is not None and is_there and self._ends_on_a_message(step, occurrence):
                 self._end(step, occurrence)
         for step in self.program.steps:
             if step.when.anchor == "last_inbound":
                 self._await_silence(step)
+
+    def _ends_on_a_message(self, step: Step, occurrence: str) -> bool:
+        if step.kind not in ("wait", "nudge") or step.when.anchor == "last_inbound":
+            return False
+        is_near = moment_of(occurrence, self.state.zone) <= self.now + LULL
+        return step.when.rrule is None or is_near
 
     def _end(self, step: Step, occurrence: str) -> None:
         """A wait is over; a nudge is needless, though of one that recurs only the next to come."""
@@ -240,7 +246,3 @@ class Way:
         slot = due_slot(step, self.state, self.now)
         if slot is not None:
             self.plan(step, slot, Arrival(self.now, None))
-
-
-def _ends_on_a_message(step: Step) -> bool:
-    return step.kind in ("wait", "nudge") and step.when.anchor != "last_inbound"
