@@ -71,19 +71,14 @@ async def run(heard: Hearing) -> None:
         return
     if await _directed(heard):
         return
-    turn, form = heard.turn, heard.form
-    if not turn.text.strip():
+    if not heard.turn.text.strip():
         await _greet(heard)
-    elif form and forms.offers(form, forms.load(form, heard.session["form"]), turn.text):
-        await _fill(heard, form)
-    elif not form and _picks(heard):
+    elif form := heard.form:
+        await _continue(heard, form)
+    elif _picks(heard):
         await run(heard)
-    elif not heard.is_picked and await _opts(heard):
-        return
-    elif form:
-        await _fill(heard, form)
-    elif not await _answers(heard):
-        await _converse(heard.bot, turn)
+    elif not (await _opts(heard) or await _answers(heard)):
+        await _converse(heard.bot, heard.turn)
 
 
 async def _greet(heard: Hearing) -> None:
@@ -195,7 +190,7 @@ async def _opts(heard: Hearing) -> bool:
     What a room's people say to each other is not meant for the bot.
     """
     work, turn = heard.work, heard.turn
-    if work.kind != "message" or work.payload.get("overheard"):
+    if heard.is_picked or work.kind != "message" or work.payload.get("overheard"):
         return False
     if optout.is_stop(turn.text, channel=turn.channel, locale=turn.locale):
         heard.session.pop("form", None)
@@ -229,6 +224,13 @@ def _picks(heard: Hearing) -> bool:
         return False
     heard.turn.text, heard.is_picked = choice.value, True
     return True
+
+
+async def _continue(heard: Hearing, form: type[BaseModel]) -> None:
+    """Fill an open form. Only what it offers itself comes before the wish to be left alone."""
+    state = forms.load(form, heard.session["form"])
+    if forms.offers(form, state, heard.turn.text) or not await _opts(heard):
+        await _fill(heard, form)
 
 
 async def _fill(heard: Hearing, form: type[BaseModel]) -> None:

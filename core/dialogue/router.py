@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from uuid import UUID
 
@@ -179,13 +179,7 @@ class Router:
     ) -> Thought:
         """Gather what was said, the form's first question and the answer into one Thought."""
         turn = heard.turn
-        if turn.human_wanted:
-            heard.effects.append(handoff.opens(heard.call, "asked", heard.now))
-        if turn.goals_set:
-            ids = heard.creator_id, heard.work.contact_id, heard.work.message_id
-            heard.effects.append(goals.keeps(*ids, turn.goals_set, heard.now))
-        if turn.joined or turn.left:
-            heard.effects.append(_moves_between_programs(heard))
+        heard.effects.extend(_asked_for(heard))
         if turn.asked is not None:
             state = forms.begin(turn.asked)
             heard.keep_form(state)
@@ -234,6 +228,18 @@ class Router:
         if not choices or index >= len(choices):
             return value
         return str(choices[index]["value"])
+
+
+def _asked_for(heard: Hearing) -> Iterator[Effect]:
+    """What a handler wants to happen together with its turn."""
+    turn, work = heard.turn, heard.work
+    if turn.human_wanted:
+        yield handoff.opens(heard.call, "asked", heard.now)
+    if turn.goals_set:
+        ids = heard.creator_id, work.contact_id, work.message_id
+        yield goals.keeps(*ids, turn.goals_set, heard.now)
+    if turn.joined or turn.left:
+        yield _moves_between_programs(heard)
 
 
 def _moves_between_programs(heard: Hearing) -> Effect:

@@ -104,16 +104,14 @@ class Intake:
             await self.check(db, creator_id, new)
             known = await _replace(db, creator_id, new, source)
         if known is None and await knowledge.insert_document(db, creator_id, new):
-            if source is not None:
-                await sources.put_source(db, creator_id, new.id, source)
+            await _keep(db, creator_id, new.id, source)
             return Document(id=new.id, status="pending", created=True)
         # Another request was quicker with the same content.
         known = known or await knowledge.find_by_content(db, creator_id, new.content_hash)
         if known is None:
             raise InvalidInput("this source is being replaced; try again", code="source_busy")
         if known.status == "failed" or known.is_stale:
-            if source is not None:
-                await sources.put_source(db, creator_id, known.id, source)
+            await _keep(db, creator_id, known.id, source)
             known = await knowledge.begin_again(db, creator_id, known.id) or known
         return Document(id=known.id, status=known.status, created=False)
 
@@ -150,6 +148,14 @@ async def _check_storage(db: PgConnection, creator_id: UUID, wanted: int) -> Non
 
 def _full(message: str) -> KnowledgeQuota:
     return KnowledgeQuota(message, retry_after=FULL_SECONDS)
+
+
+async def _keep(
+    db: PgConnection, creator_id: UUID, document_id: UUID, source: Source | None
+) -> None:
+    """Store a file until it is read; a text is its own source."""
+    if source is not None:
+        await sources.put_source(db, creator_id, document_id, source)
 
 
 async def _replace(
