@@ -1,4 +1,4 @@
-"""Programs, enrolments, sends that are due, consent, goals, segments, broadcasts, tickets, policies.
+"""What reaches out: programs, enrolments, sends that are due, goals, check-ins, policies.
 
 Revision ID: 0010
 """
@@ -18,19 +18,7 @@ TABLES = (
     "channel_paces",
     "goals",
     "check_ins",
-    "consents",
-    "opt_outs",
-    "segments",
-    "broadcasts",
-    "tickets",
-    "ticket_notes",
-    "contact_imports",
-    "contact_exports",
-    "contact_export_files",
-    "contact_erasures",
-    "quota_notices",
 )
-APPEND_ONLY = ("consent_events",)
 
 
 def upgrade() -> None:
@@ -39,16 +27,8 @@ def upgrade() -> None:
     _programs()
     _sends()
     _progress()
-    _consent()
-    _broadcasts()
-    _tickets()
-    _errands()
     for table in TABLES:
         rls.protect(table)
-    for table in APPEND_ONLY:
-        rls.protect(table, grants="SELECT, INSERT")
-    # An erasure takes the contact out of an event; what was agreed to stays as it was said.
-    rls.script("GRANT UPDATE (contact_id, actor) ON app.consent_events TO authenticated_user;")
     _dispatch()
 
 
@@ -91,11 +71,16 @@ def _programs() -> None:
       version     integer NOT NULL DEFAULT 1,  -- the newest
       live_version integer,                    -- the one that contacts are in
       generation  integer NOT NULL DEFAULT 1,  -- grows whenever waiting sends are planned anew
+      -- When it looks next who enters and leaves by a segment; set to the past by publications,
+      -- and to the future for ever where there is no filter.
+      looks_at    timestamptz NOT NULL DEFAULT '-infinity',
       created_at  timestamptz NOT NULL DEFAULT now(),
       updated_at  timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (creator_id, id),
       UNIQUE (creator_id, slug)
     );
+    CREATE INDEX coaching_programs_looks ON app.coaching_programs (looks_at)
+      WHERE status = 'live' AND looks_at < 'infinity';
     CREATE TABLE app.program_versions (
       creator_id  uuid NOT NULL,
       program_id  uuid NOT NULL,
@@ -270,269 +255,25 @@ def _progress() -> None:
     """)
 
 
-def _consent() -> None:
-    rls.script("""
-    -- Who agreed to what or took it back, when and by which words. Never changed; it names nobody
-    -- once the contact is gone, for the address is kept as a hash only.
-    CREATE TABLE app.consent_events (
-      creator_id   uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      id           uuid NOT NULL,
-      contact_id   uuid,
-      channel_id   uuid,
-      scope        text NOT NULL,  -- channel type and bot, `sms/concierge`
-      address_hash bytea NOT NULL,
-      purpose      text NOT NULL,  -- coaching, broadcast, reminder …; * is all of them
-      action       text NOT NULL CHECK (action IN ('granted', 'withdrawn')),
-      source       text NOT NULL CHECK (source IN
-                     ('word', 'command', 'button', 'link', 'platform', 'import', 'api', 'enrolment',
-                      'start')),
-      evidence     jsonb NOT NULL DEFAULT '{}',
-      actor        text NOT NULL,
-      at           timestamptz NOT NULL,
-      PRIMARY KEY (creator_id, id)
-    );
-    CREATE INDEX consent_events_contact ON app.consent_events (creator_id, contact_id, id);
-    CREATE INDEX consent_events_address ON app.consent_events (creator_id, address_hash, id);
-    -- What stands now. Without keys to contacts and channels: a wish outlives both.
-    CREATE TABLE app.consents (
-      creator_id   uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      scope        text NOT NULL,
-      address_hash bytea NOT NULL,
-      purpose      text NOT NULL,
-      event_id     uuid NOT NULL,
-      at           timestamptz NOT NULL,
-      PRIMARY KEY (creator_id, scope, address_hash, purpose)
-    );
-    CREATE TABLE app.opt_outs (
-      creator_id   uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      scope        text NOT NULL,
-      address_hash bytea NOT NULL,
-      purpose      text NOT NULL,
-      event_id     uuid NOT NULL,
-      at           timestamptz NOT NULL,
-      PRIMARY KEY (creator_id, scope, address_hash, purpose)
-    );
-    """)
-
-
-def _broadcasts() -> None:
-    rls.script("""
-    CREATE TABLE app.segments (
-      creator_id  uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      id          uuid NOT NULL,
-      name        text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-      filter      jsonb NOT NULL,
-      created_at  timestamptz NOT NULL DEFAULT now(),
-      updated_at  timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (creator_id, id),
-      UNIQUE (creator_id, name)
-    );
-    CREATE TABLE app.broadcasts (
-      creator_id   uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      id           uuid NOT NULL,
-      name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-      purpose      text NOT NULL DEFAULT 'broadcast',
-      content      jsonb NOT NULL,
-      filter       jsonb NOT NULL,  -- the segment's, as it was when the broadcast was started
-      segment_id   uuid,
-      channel_id   uuid,  -- only this one; null: each contact's own
-      state        text NOT NULL DEFAULT 'draft' CHECK (state IN
-                     ('draft', 'running', 'paused', 'cancelled', 'done')),
-      starts_at    timestamptz,
-      spread_seconds integer NOT NULL DEFAULT 0 CHECK (spread_seconds >= 0),
-      expires_after_seconds integer NOT NULL DEFAULT 86400 CHECK (expires_after_seconds > 0),
-      planned      integer NOT NULL DEFAULT 0,
-      actor        text NOT NULL,
-      created_at   timestamptz NOT NULL DEFAULT now(),
-      updated_at   timestamptz NOT NULL DEFAULT now(),
-      finished_at  timestamptz,
-      PRIMARY KEY (creator_id, id)
-    );
-    CREATE INDEX broadcasts_running ON app.broadcasts (creator_id) WHERE state = 'running';
-    """)
-
-
-def _tickets() -> None:
-    rls.script("""
-    ALTER TABLE app.ai_conversations DROP CONSTRAINT ai_conversations_status_check;
-    UPDATE app.ai_conversations SET status = 'queued' WHERE status = 'needs_human';
-    -- Who answers: the bot, the bot until somebody comes, a person alone, the bot again.
-    ALTER TABLE app.ai_conversations ADD CONSTRAINT ai_conversations_status_check
-      CHECK (status IN ('bot', 'queued', 'human', 'returned'));
-    CREATE TABLE app.tickets (
-      creator_id      uuid NOT NULL,
-      id              uuid NOT NULL,
-      conversation_id uuid NOT NULL,
-      contact_id      uuid NOT NULL,
-      state           text NOT NULL DEFAULT 'queued'
-                      CHECK (state IN ('queued', 'human', 'returned', 'closed')),
-      reason          text NOT NULL CHECK (reason IN
-                        ('asked', 'crisis', 'step', 'reply', 'silence', 'rule', 'coach')),
-      detail          text NOT NULL DEFAULT '',
-      is_urgent       boolean NOT NULL DEFAULT false,
-      message_id      uuid,  -- what was said when it was opened
-      taken_by        text,
-      opened_at       timestamptz NOT NULL,
-      respond_by      timestamptz,
-      answered_at     timestamptz,  -- a person's first words
-      overdue_at      timestamptz,  -- when the promise was found broken
-      closed_at       timestamptz,
-      -- where the team was told, so that what is written there goes to the contact
-      desk_message_id uuid,
-      updated_at      timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (creator_id, id),
-      FOREIGN KEY (creator_id, conversation_id)
-        REFERENCES app.ai_conversations (creator_id, id) ON DELETE CASCADE,
-      FOREIGN KEY (creator_id, contact_id)
-        REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE
-    );
-    CREATE UNIQUE INDEX tickets_one_open ON app.tickets (creator_id, conversation_id)
-      WHERE state IN ('queued', 'human');
-    CREATE INDEX tickets_listed ON app.tickets (creator_id, state, id);
-    CREATE INDEX tickets_contact ON app.tickets (creator_id, contact_id);
-    CREATE INDEX tickets_due ON app.tickets (respond_by)
-      WHERE state = 'queued' AND overdue_at IS NULL AND respond_by IS NOT NULL;
-    CREATE TABLE app.ticket_notes (
-      creator_id  uuid NOT NULL,
-      id          uuid NOT NULL,
-      ticket_id   uuid NOT NULL,
-      actor       text NOT NULL,
-      text        text NOT NULL CHECK (length(text) BETWEEN 1 AND 5000),
-      at          timestamptz NOT NULL,
-      PRIMARY KEY (creator_id, id),
-      FOREIGN KEY (creator_id, ticket_id)
-        REFERENCES app.tickets (creator_id, id) ON DELETE CASCADE
-    );
-    CREATE INDEX ticket_notes_ticket ON app.ticket_notes (creator_id, ticket_id, id);
-    """)
-
-
-def _errands() -> None:
-    rls.script("""
-    -- Work on people's data that a worker goes on with where another stopped.
-    CREATE TABLE app.contact_imports (
-      creator_id  uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      id          uuid NOT NULL,
-      channel_id  uuid NOT NULL,
-      state       text NOT NULL DEFAULT 'waiting'
-                  CHECK (state IN ('waiting', 'running', 'done', 'failed')),
-      data        bytea,  -- the file, until it is done
-      total       integer NOT NULL DEFAULT 0,
-      done        integer NOT NULL DEFAULT 0,
-      added       integer NOT NULL DEFAULT 0,
-      updated     integer NOT NULL DEFAULT 0,
-      refused     jsonb NOT NULL DEFAULT '[]',  -- the first of them, with line and reason
-      refused_count integer NOT NULL DEFAULT 0,
-      actor       text NOT NULL,
-      error_code  text,
-      due_at      timestamptz NOT NULL DEFAULT now(),
-      created_at  timestamptz NOT NULL DEFAULT now(),
-      updated_at  timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (creator_id, id),
-      FOREIGN KEY (creator_id, channel_id)
-        REFERENCES app.channels (creator_id, id) ON DELETE CASCADE
-    );
-    CREATE INDEX contact_imports_due ON app.contact_imports (due_at)
-      WHERE state IN ('waiting', 'running');
-    CREATE TABLE app.contact_exports (
-      creator_id  uuid NOT NULL,
-      id          uuid NOT NULL,
-      contact_id  uuid NOT NULL,
-      state       text NOT NULL DEFAULT 'waiting'
-                  CHECK (state IN ('waiting', 'running', 'done', 'failed', 'expired')),
-      progress    jsonb NOT NULL DEFAULT '{}',
-      manifest    jsonb NOT NULL DEFAULT '{}',  -- files with rows, bytes and digests
-      actor       text NOT NULL,
-      error_code  text,
-      due_at      timestamptz NOT NULL DEFAULT now(),
-      expires_at  timestamptz,
-      created_at  timestamptz NOT NULL DEFAULT now(),
-      updated_at  timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (creator_id, id),
-      FOREIGN KEY (creator_id, contact_id)
-        REFERENCES app.contacts (creator_id, id) ON DELETE CASCADE
-    );
-    CREATE INDEX contact_exports_contact ON app.contact_exports (creator_id, contact_id);
-    CREATE INDEX contact_exports_expiring ON app.contact_exports (creator_id, expires_at)
-      WHERE state = 'done';
-    CREATE INDEX contact_exports_due ON app.contact_exports (due_at)
-      WHERE state IN ('waiting', 'running');
-    CREATE TABLE app.contact_export_files (
-      creator_id  uuid NOT NULL,
-      export_id   uuid NOT NULL,
-      name        text NOT NULL,
-      part        integer NOT NULL,
-      data        bytea NOT NULL,
-      PRIMARY KEY (creator_id, export_id, name, part),
-      FOREIGN KEY (creator_id, export_id)
-        REFERENCES app.contact_exports (creator_id, id) ON DELETE CASCADE
-    );
-    -- Proof that somebody was erased; says whom only to those who know the id.
-    CREATE TABLE app.contact_erasures (
-      creator_id   uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      id           uuid NOT NULL,
-      contact_id   uuid NOT NULL,
-      state        text NOT NULL DEFAULT 'waiting'
-                   CHECK (state IN ('waiting', 'running', 'done', 'failed')),
-      counts       jsonb NOT NULL DEFAULT '{}',
-      progress     jsonb NOT NULL DEFAULT '{}',  -- what is being erased; empty at the end
-      actor        text NOT NULL,
-      error_code   text,
-      due_at       timestamptz NOT NULL DEFAULT now(),
-      created_at   timestamptz NOT NULL DEFAULT now(),
-      finished_at  timestamptz,
-      updated_at   timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (creator_id, id)
-    );
-    CREATE INDEX contact_erasures_contact ON app.contact_erasures (creator_id, contact_id);
-    CREATE INDEX contact_erasures_due ON app.contact_erasures (due_at)
-      WHERE state IN ('waiting', 'running');
-    -- That a limit was reached is told once a month.
-    CREATE TABLE app.quota_notices (
-      creator_id  uuid NOT NULL REFERENCES app.creators (creator_id) ON DELETE CASCADE,
-      month       date NOT NULL,
-      quota       text NOT NULL CHECK (quota IN ('messages', 'tokens', 'sends', 'storage')),
-      level       text NOT NULL CHECK (level IN ('soft', 'hard')),
-      at          timestamptz NOT NULL,
-      PRIMARY KEY (creator_id, month, quota, level)
-    );
-    """)
-
-
 def _dispatch() -> None:
     # Which creators have something due; never what, nor to whom.
     rls.script("""
+    CREATE POLICY dispatch_sees_looks ON app.coaching_programs FOR SELECT TO cairn_dispatch
+      USING (status = 'live' AND looks_at < 'infinity');
+    GRANT SELECT (creator_id, id, status, looks_at) ON app.coaching_programs TO cairn_dispatch;
     CREATE POLICY dispatch_sees_waiting ON app.scheduled_sends FOR SELECT TO cairn_dispatch
       USING (state IN ('waiting', 'claimed', 'sent'));
     GRANT SELECT (creator_id, state, due_at, due_slot, settled_at, answer_until, answered_at,
                   missed_at)
       ON app.scheduled_sends TO cairn_dispatch;
-    CREATE POLICY dispatch_sees_overdue ON app.tickets FOR SELECT TO cairn_dispatch
-      USING (state = 'queued' AND overdue_at IS NULL);
-    GRANT SELECT (creator_id, id, state, respond_by, overdue_at) ON app.tickets TO cairn_dispatch;
-    CREATE POLICY dispatch_sees_open ON app.contact_imports FOR SELECT TO cairn_dispatch
-      USING (state IN ('waiting', 'running'));
-    CREATE POLICY dispatch_sees_open ON app.contact_exports FOR SELECT TO cairn_dispatch
-      USING (state IN ('waiting', 'running'));
-    CREATE POLICY dispatch_sees_open ON app.contact_erasures FOR SELECT TO cairn_dispatch
-      USING (state IN ('waiting', 'running'));
-    GRANT SELECT (creator_id, id, state, due_at) ON app.contact_imports TO cairn_dispatch;
-    GRANT SELECT (creator_id, id, state, due_at) ON app.contact_exports TO cairn_dispatch;
-    GRANT SELECT (creator_id, id, state, due_at) ON app.contact_erasures TO cairn_dispatch;
     """)
 
 
 def downgrade() -> None:
     rls.begin()
-    tables = ", ".join(f"app.{table}" for table in reversed((*TABLES, *APPEND_ONLY)))
+    tables = ", ".join(f"app.{table}" for table in reversed(TABLES))
     rls.script(f"""
     DROP TABLE {tables};
-    ALTER TABLE app.ai_conversations DROP CONSTRAINT ai_conversations_status_check;
-    UPDATE app.ai_conversations
-      SET status = CASE status WHEN 'returned' THEN 'bot' ELSE 'needs_human' END
-      WHERE status <> 'bot';
-    ALTER TABLE app.ai_conversations ADD CONSTRAINT ai_conversations_status_check
-      CHECK (status IN ('bot', 'needs_human'));
     ALTER TABLE app.contact_identities DROP COLUMN last_inbound_at, DROP COLUMN agreed_at;
     ALTER TABLE app.contacts DROP COLUMN quiet_hours, DROP COLUMN preferred_channel_id,
       DROP COLUMN tags, DROP COLUMN attributes;
