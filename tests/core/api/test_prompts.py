@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core.llm.prompt_catalog import CATALOG
 from core.llm.prompts import built_in
 from core.runtime import Runtime
 from tests.core.api.conftest import Tenant
@@ -49,8 +50,9 @@ async def test_a_template_is_saved_listed_read_compared_and_put_to_work(
     assert (await ada.api.post(LABELS, json=label)).json()["previous"] is None
     candidate = {"label": "candidate", "version": 1, "percent": 20}
     assert (await ada.api.post(LABELS, json=candidate)).json()["percent"] == 20
-    [shown] = (await ada.api.get("/api/v1/prompts")).json()["items"]
-    assert shown["id"] == "answer"
+    listed = (await ada.api.get("/api/v1/prompts")).json()["items"]
+    assert [template["id"] for template in listed] == list(CATALOG)
+    shown = next(template for template in listed if template["id"] == "answer")
     assert set(shown["required"]) <= set(shown["variables"])
     assert [(one["label"], one["version"]) for one in shown["labels"]] == [
         ("candidate", 1),
