@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from core.programs.gates import IMPOSED
 from shared.database import DatabaseManager
 from shared.errors import Conflict, Unavailable
 from shared.utils.clock import Clock
@@ -20,17 +21,28 @@ LOOK_SECONDS = 0.1
 # A channel may take its time over many messages; then the clock goes on without them.
 STOP_SECONDS = 30.0
 
+# What others hold up is looked at every few minutes, and days of that would take minutes: the clock
+# stops there only when it is over.
 _NEXT = """
-SELECT due_at FROM app.scheduled_sends
-WHERE creator_id = $1 AND state = 'waiting' AND due_at > $2 AND due_at <= $3
-ORDER BY due_at LIMIT 1
+SELECT CASE WHEN defer_reason = ANY ($4) THEN greatest(due_at, coalesce(window_end, 'infinity'))
+            ELSE due_at END AS stop
+FROM app.scheduled_sends WHERE creator_id = $1 AND state = 'waiting'
 """
-_BUSY = """
+# Questions that nobody answers in time: their programs go on then.
+_UNANSWERED = """
+SELECT answer_until FROM app.scheduled_sends
+WHERE creator_id = $1 AND state = 'sent' AND answered_at IS NULL AND missed_at IS NULL
+"""
+_FIRST = "SELECT min(stop) FROM ({}) AS found WHERE stop > $2 AND stop <= $3"
+_NEXT_SEND = _FIRST.format(_NEXT)
+_NEXT_STOP = _FIRST.format(f"{_NEXT} UNION ALL {_UNANSWERED}")
+_BUSY = f"""
 SELECT EXISTS (SELECT FROM app.scheduled_sends WHERE creator_id = $1
                AND (state = 'claimed' OR state = 'waiting' AND due_at <= $2))
+    OR EXISTS ({_UNANSWERED} AND answer_until <= $2)
     OR EXISTS (SELECT FROM app.ai_conversations WHERE creator_id = $1
                AND (inbound_due_at <= now() OR outbound_due_at <= now()))
-"""
+"""  # noqa: S608 - constants only
 
 
 class AlreadyMoving(Conflict):
@@ -58,7 +70,7 @@ class TimeMachine:
 
     async def next_due(self) -> datetime | None:
         """When the next send is due, within the farthest travel."""
-        return await self._next(self.now, self.now + MAX_TRAVEL)
+        return await self._next(_NEXT_SEND, self.now + MAX_TRAVEL)
 
     def start(self, target: datetime) -> None:
         """Begin to travel. Raises AlreadyMoving; a target in the past is now."""
@@ -68,17 +80,21 @@ class TimeMachine:
 
     async def travel(self, target: datetime) -> None:
         """Move to `target`, and stop where something is due until it is sent and answered."""
-        while (due := await self._next(self.now, target)) is not None:
-            self._clock.move_to(due)
+        while (stop := await self._next(_NEXT_STOP, target)) is not None:
+            self._move_to(stop)
             await self._settle()
-        if target > self.now:
-            self._clock.move_to(target)
+        self._move_to(target)
         await self._settle()
 
     async def close(self) -> None:
         if self._travel is not None:
             self._travel.cancel()
             await asyncio.gather(self._travel, return_exceptions=True)
+
+    def _move_to(self, moment: datetime) -> None:
+        """Forward only: the clock has gone on while we looked."""
+        if moment > self.now:
+            self._clock.move_to(moment)
 
     async def _survive(self, target: datetime) -> None:
         try:
@@ -98,9 +114,9 @@ class TimeMachine:
         async with self._database.transaction(self._creator_id) as connection:
             return bool(await connection.fetchval(_BUSY, self._creator_id, self.now))
 
-    async def _next(self, after: datetime, until: datetime) -> datetime | None:
+    async def _next(self, sql: str, until: datetime) -> datetime | None:
         async with self._database.transaction(self._creator_id) as connection:
             found: datetime | None = await connection.fetchval(
-                _NEXT, self._creator_id, after, until
+                sql, self._creator_id, self.now, until, list(IMPOSED)
             )
         return found
