@@ -79,20 +79,30 @@ async def remind_room(
     connection: PgConnection, creator_id: UUID, room: Room, ticket_id: UUID
 ) -> None:
     """Say in the room that nobody came in time."""
-    await _again(connection, creator_id, room, ticket_id, repeat=1)
+    await _again(connection, creator_id, room, ticket_id)
 
 
 async def _again(
-    connection: PgConnection, creator_id: UUID, room: Room, ticket_id: UUID, *, repeat: int
+    connection: PgConnection,
+    creator_id: UUID,
+    room: Room,
+    ticket_id: UUID,
+    *,
+    repeat: int | None = None,
 ) -> None:
-    """Speak of a ticket once more, each time under a number of its own."""
+    """Speak of a ticket once more, each time under a number of its own; a reminder without one.
+
+    A ticket that was raised may be late twice: as it was, and as an urgent one.
+    """
     row = await connection.fetchrow(_TICKET, creator_id, ticket_id)
     if row is None or not await connection.fetchval(_IS_THERE, creator_id, room.channel_id):
         return
     name = escape(row["name"]) or "Somebody"
     late = f"⏰ **{name}** still waits for a person ({row['channel']})."
-    text = late if repeat == 1 else _announcement(row)
-    await _post(connection, creator_id, room, row, text, repeat=repeat)
+    if repeat is not None:
+        await _post(connection, creator_id, room, row, _announcement(row), repeat=repeat)
+    else:
+        await _post(connection, creator_id, room, row, late, repeat=3 if row["is_urgent"] else 1)
 
 
 async def ticket_of_thread(

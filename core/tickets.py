@@ -19,6 +19,7 @@ State = Literal["queued", "human", "returned", "closed"]
 
 MAX_DETAIL = 300
 
+# One that is raised and was late already has its time anew, and may be late once more.
 _OPEN = """
 WITH opened AS (
   INSERT INTO app.tickets (creator_id, id, conversation_id, contact_id, reason, detail, is_urgent,
@@ -30,7 +31,12 @@ WITH opened AS (
       detail = CASE WHEN excluded.is_urgent THEN excluded.detail ELSE tickets.detail END,
       message_id = CASE WHEN excluded.is_urgent THEN excluded.message_id
                         ELSE tickets.message_id END,
-      respond_by = least(tickets.respond_by, excluded.respond_by), updated_at = now()
+      respond_by = CASE WHEN excluded.is_urgent > tickets.is_urgent
+                         AND tickets.overdue_at IS NOT NULL THEN excluded.respond_by
+                        ELSE least(tickets.respond_by, excluded.respond_by) END,
+      overdue_at = CASE WHEN excluded.is_urgent > tickets.is_urgent THEN NULL
+                        ELSE tickets.overdue_at END,
+      updated_at = now()
   RETURNING id, state
 ), queued AS (
   UPDATE app.ai_conversations SET status = 'queued'
@@ -53,7 +59,16 @@ _END = """
 UPDATE app.tickets SET state = $3, closed_at = $4, updated_at = now()
 WHERE creator_id = $1 AND id = $2
 """
-_OWNER = "UPDATE app.ai_conversations SET status = $3 WHERE creator_id = $1 AND id = $2"
+_OWNER = """
+UPDATE app.ai_conversations SET status = $3 WHERE creator_id = $1 AND id = $2 RETURNING contact_id
+"""
+# What waited for a person to end the talk is due at once; what a scheduler holds, in minutes.
+_WAKE = """
+UPDATE app.scheduled_sends SET due_at = $3
+WHERE creator_id = $1 AND id IN (
+  SELECT id FROM app.scheduled_sends WHERE creator_id = $1 AND contact_id = $2
+    AND state = 'waiting' AND defer_reason = 'human' AND due_at > $3 FOR UPDATE SKIP LOCKED)
+"""
 _NOTE = """
 INSERT INTO app.ticket_notes (creator_id, id, ticket_id, actor, text, at)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -187,7 +202,7 @@ async def give_back_conversation(
     if ticket_id is not None:
         await give_back(connection, creator_id, ticket_id, actor, now)
     else:
-        await connection.execute(_OWNER, creator_id, conversation_id, "returned")
+        await _give_to_bot(connection, creator_id, conversation_id, now, "returned")
 
 
 async def add_note(
@@ -250,9 +265,16 @@ async def _end(
 ) -> Ticket:
     ticket = await _open(connection, creator_id, ticket_id)
     await connection.execute(_END, creator_id, ticket_id, state, now)
-    await connection.execute(_OWNER, creator_id, ticket.conversation_id, owner)
+    await _give_to_bot(connection, creator_id, ticket.conversation_id, now, owner)
     await note(connection, creator_id, actor=actor, action=f"ticket.{state}", target=ticket_id)
     return await get(connection, creator_id, ticket_id)
+
+
+async def _give_to_bot(
+    connection: PgConnection, creator_id: UUID, conversation_id: UUID, now: datetime, owner: str
+) -> None:
+    contact_id = await connection.fetchval(_OWNER, creator_id, conversation_id, owner)
+    await connection.execute(_WAKE, creator_id, contact_id, now)
 
 
 def _ticket(row: Record | dict[str, Any]) -> Ticket:

@@ -12,6 +12,7 @@ from core.dialogue.commands import Call
 from core.dialogue.crisis import crisis_text, is_crisis, says_any
 from core.dialogue.memory import Effect
 from core.llm.phrases import language_for
+from core.programs.silence import plan_silence
 from core.tickets import Opening, Reason, open_ticket
 from shared.database import PgConnection
 
@@ -42,6 +43,8 @@ def steps_in(call: Call, now: datetime) -> bool:
     handoff, work = call.work.handoff, call.work
     if work.kind == "due":
         return False
+    if work.is_enrolled and (work.kind == "start" or not work.opted_out):
+        call.effects.append(_begins_ladder(call))
     if is_crisis(work.text, handoff.crisis_words):
         language = language_for(work.language, work.text, work.locale or call.turn.locale)
         tag = work.locale if (work.locale or "").startswith(language) else language
@@ -55,6 +58,15 @@ def steps_in(call: Call, now: datetime) -> bool:
             )
             break
     return is_held(call)
+
+
+def _begins_ladder(call: Call) -> Effect:
+    """Whoever wrote after the last rung of silence begins at its foot, whatever they wrote."""
+
+    async def plan(connection: PgConnection) -> None:
+        await plan_silence(connection, call.creator_id, [call.work.contact_id], call.now)
+
+    return plan
 
 
 def opens(

@@ -9,7 +9,6 @@ from core.programs.answers import Answer
 from core.programs.asked import Asked
 from core.programs.flow import Moves
 from core.programs.planning import Enrolled
-from core.programs.silence import plan_silence
 from shared.database import PgConnection
 from shared.models import check_ins, enrolments
 from shared.models.check_ins import CheckInRow
@@ -61,5 +60,3 @@ async def hear(connection: PgConnection, call: Call, *, besides: UUID | None = N
         if one.row.status == "active"
     ]
     await planning.apply_many(connection, creator_id, moved, call.now)
-    # Whoever had come to the end of the ladder begins at its foot.
-    await plan_silence(connection, creator_id, [call.work.contact_id], call.now)
