@@ -6,6 +6,7 @@ from uuid import UUID
 
 from core.house import HOUSE
 from core.llm.prompt_store import PromptStore
+from core.llm.prompt_catalog import CATALOG
 from core.llm.prompts import built_in
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
@@ -38,7 +39,7 @@ async def test_a_template_goes_from_a_file_to_its_contacts_and_back(
     candidate = await cairn("prompts", "promote", "answer", "1", *share, *of_creator)
     assert "10 % of the contacts" in candidate.out
     listed = (await cairn("prompts", "list", *of_creator)).out
-    assert listed.split() == ["answer", "candidate:", "1", "production:", "1"]
+    assert listed.splitlines()[0].split() == ["answer", "candidate:", "1", "production:", "1"]
     [version] = (await cairn("prompts", "list", "answer", "--json", *of_creator)).out.splitlines()
     assert json.loads(version)["note"] == "brief"
     back = await cairn("prompts", "rollback", "answer", *of_creator)
@@ -59,9 +60,9 @@ async def test_the_operator_writes_what_all_share(
     assert found.reference == "shared/answer.de@1"
     assert (await store.get(HOUSE, "answer", 1, locale="de")).actor == "operator"
     listed = await cairn("prompts", "list")
-    assert listed.out == "answer  production (de): 1\n"
+    assert listed.out.splitlines()[0] == "answer  production (de): 1"
     own = await cairn("prompts", "list", "--creator", str(creator))
-    assert own.out == "answer  nothing is labelled\n"
+    assert own.out.splitlines() == [f"{name}  nothing is labelled" for name in CATALOG]
 
 
 async def test_mistakes_end_in_one_line(cairn: Cairn, creator: UUID, tmp_path: Path) -> None:
