@@ -5,8 +5,8 @@ from pathlib import Path
 from uuid import UUID
 
 from core.house import HOUSE
-from core.llm.prompt_store import PromptStore
 from core.llm.prompt_catalog import CATALOG
+from core.llm.prompt_store import PromptStore
 from core.llm.prompts import built_in
 from shared.database import DatabaseManager
 from shared.errors import InvalidInput, NotFound
