@@ -43,7 +43,7 @@ def steps_in(call: Call, now: datetime) -> bool:
     handoff, work = call.work.handoff, call.work
     if work.kind == "due":
         return False
-    if work.is_enrolled and (work.kind == "start" or not work.opted_out):
+    if work.is_enrolled and _may_be_missed(call):
         call.effects.append(_begins_ladder(call))
     if is_crisis(work.text, handoff.crisis_words):
         language = language_for(work.language, work.text, work.locale or call.turn.locale)
@@ -58,6 +58,12 @@ def steps_in(call: Call, now: datetime) -> bool:
             )
             break
     return is_held(call)
+
+
+def _may_be_missed(call: Call) -> bool:
+    """Who has opted out is not asked how they are, unless they come back just now."""
+    work = call.work
+    return not work.opted_out or work.kind == "start" or optout.is_start(work.text)
 
 
 def _begins_ladder(call: Call) -> Effect:

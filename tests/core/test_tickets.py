@@ -14,10 +14,19 @@ from core.ticket_watch import watch_tickets
 from core.tickets import Opening, TicketClosed, TicketTaken
 from shared.database import PgConnection
 from shared.errors import NotFound
+from shared.utils.ids import new_id
 from tests.apps import App
 from tests.learners import Learner, work
 
 DANGER = "I want to die"
+_HELD = """
+INSERT INTO app.scheduled_sends (creator_id, id, contact_id, source_kind, source_id, occurrence,
+                                 class, purpose, planned_at, due_at, defer_reason)
+VALUES ($1, $2, $3, 'broadcast', $2, '', 'broadcast', 'broadcast', $4, $4, $5) RETURNING id
+"""
+_DUE = """
+SELECT id FROM app.scheduled_sends WHERE creator_id = $1 AND state = 'waiting' AND due_at <= $2
+"""
 _TICKETS = "SELECT * FROM app.tickets WHERE creator_id = $1 ORDER BY id"
 
 
@@ -169,6 +178,32 @@ async def test_an_urgent_cause_makes_an_open_ticket_urgent(learner: Learner) -> 
     ticket = await only_ticket(learner.app)
     assert (ticket["reason"], ticket["is_urgent"]) == ("crisis", True)
     assert ticket["message_id"] == (await learner.inbound())[-1]["id"]
+
+
+async def test_a_late_ticket_that_becomes_urgent_may_be_late_once_more(learner: Learner) -> None:
+    app = learner.app
+    await learner.asks("/human")
+    assert await watch_tickets(app.runtime.database, now(app) + timedelta(minutes=61)) == 1
+    app.runtime.clock.move(timedelta(hours=5))
+    await learner.asks(DANGER)
+    ticket = await only_ticket(app)
+    assert ticket["overdue_at"] is None
+    assert timedelta(minutes=59) < ticket["respond_by"] - now(app) <= timedelta(minutes=60)
+    assert await watch_tickets(app.runtime.database, now(app) + timedelta(minutes=61)) == 1
+
+
+async def test_what_waited_for_a_person_goes_on_when_they_give_back(learner: Learner) -> None:
+    app = learner.app
+    await learner.asks("/human")
+    ticket_id = await taken(learner)
+    contact_id = (await learner.conversation())["contact_id"]
+    at_once, later = new_id(), new_id()
+    for send_id, reason in ((at_once, "human"), (later, "cap")):
+        await app.fetch(_HELD, send_id, contact_id, now(app) + timedelta(minutes=15), reason)
+    async with app.runtime.database.transaction(app.creator_id) as connection:
+        await tickets.give_back(connection, app.creator_id, ticket_id, "ada", now(app))
+    due = await app.fetch(_DUE, now(app))
+    assert [row["id"] for row in due] == [at_once]
 
 
 async def test_a_ticket_that_somebody_has_stays_theirs(learner: Learner) -> None:

@@ -96,12 +96,27 @@ async def test_a_word_between_two_rungs_begins_anew(coach: Coach, learner: Learn
     assert await after(learner, days=3.2) == [SECOND]
 
 
-async def test_a_word_after_the_last_rung_begins_anew(coach: Coach, learner: Learner) -> None:
+@pytest.mark.parametrize("word", ["thanks", "/goals", "I want to die"])
+async def test_a_word_after_the_last_rung_begins_anew(
+    coach: Coach, learner: Learner, word: str
+) -> None:
     await enrol(coach, learner)
     for days in (2.1, 3, 5):
         await after(learner, days=days)
     assert len(await tickets(coach)) == 1
-    await learner.asks("thanks")
+    await learner.asks(word)
+    assert (await ladder(coach))[-1] == ("1", "waiting", None)
+
+
+@pytest.mark.parametrize("word", ["/start", "start"])
+async def test_who_comes_back_after_a_stop_begins_at_the_foot(
+    coach: Coach, learner: Learner, word: str
+) -> None:
+    await enrol(coach, learner)
+    await learner.asks("stop")
+    await learner.asks("/goals")
+    assert await ladder(coach) == [("1", "cancelled", "stopped")]
+    await learner.asks(word)
     assert (await ladder(coach))[-1] == ("1", "waiting", None)
 
 
