@@ -15,6 +15,10 @@ DEFAULT_QUIET_HOURS = QuietHours()
 Words = Annotated[str, StringConstraints(min_length=2, max_length=100, strip_whitespace=True)]
 
 
+Language = Annotated[str, StringConstraints(max_length=35)]
+CrisisText = Annotated[str, StringConstraints(min_length=2, max_length=2000)]
+
+
 class Cap(Declared):
     """At most so many sends of a class to one person; null: no limit."""
 
@@ -53,8 +57,10 @@ class Handoff(Declared):
     sla_minutes: int = Field(60, ge=1, le=10_080, description="within which a person answers")
     room: Room | None = None
     crisis_words: tuple[Words, ...] = Field((), max_length=200, description="beside Cairn's own")
-    crisis_texts: dict[str, str] = Field(
-        {}, description="by language, instead of Cairn's own; {line} is the country's help line"
+    crisis_texts: dict[Language, CrisisText] = Field(
+        {},
+        max_length=50,
+        description="by language, instead of Cairn's own; {line} is the country's help line",
     )
     rules: tuple[HandoffRule, ...] = Field((), max_length=50)
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import MAXYEAR, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -27,6 +28,21 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+def to_moment(text: str) -> datetime:
+    """A position in time. The calendar's first and last days have none in every zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not 1 < moment.year < MAXYEAR:
+        raise ValueError("not a moment that we have written")
+    return moment
+
+
+def to_number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**31:
+        raise ValueError("out of range")
+    return number
 
 
 class Cursors:

@@ -26,6 +26,8 @@ BAD_PROGRAM = "bad_program"
 _INT = re.compile(r"[-+]?[0-9]+$")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")
 
+_NOT_READ = (RecursionError, ValueError, TypeError, LookupError, AttributeError, InvalidInput)
+
 
 class _Loader(yaml.SafeLoader):
     """Plain values only: no aliases, which could grow without end, and no key twice."""
@@ -70,7 +72,7 @@ def read_yaml(text: str | bytes) -> Any:
         return parse_json(orjson.dumps(value))  # as strict about what is inside
     except yaml.YAMLError as error:
         raise InvalidInput(f"This is not YAML: {_place(error)}", code="malformed_yaml") from error
-    except (RecursionError, ValueError, TypeError, InvalidInput) as error:
+    except _NOT_READ as error:  # what the reader's own types fail with, as `!!bool maybe`
         raise InvalidInput("This YAML can't be read.", code="malformed_yaml") from error
 
 
@@ -78,7 +80,7 @@ def read_program(body: bytes, *, is_yaml: bool) -> Program:
     """A program from a document. Raises InvalidInput, PayloadTooLarge."""
     if len(body) > MAX_BYTES:
         raise PayloadTooLarge(f"a program has at most {MAX_BYTES // 1024} KB")
-    return to_program(read_yaml(body) if is_yaml else parse_json(body))
+    return to_program(read_yaml(body) if is_yaml else parse_json(body, is_stored=True))
 
 
 def to_program(value: Any) -> Program:

@@ -20,6 +20,7 @@ from shared.database import PgConnection, Record
 
 MAX_DEPTH = 6
 MAX_CONDITIONS = 50
+MAX_PARTS = 200  # conditions and groups
 MAX_BYTES = 64 * 1024
 EVERYONE: dict[str, Any] = {"all": []}
 
@@ -90,10 +91,14 @@ class _Compiler:
     def __init__(self, now: datetime, first: int) -> None:
         self.arguments = Arguments(now, first)
         self._left = MAX_CONDITIONS
+        self._parts = MAX_PARTS
 
     def compile(self, node: object, path: str, depth: int) -> str:
         if not isinstance(node, Mapping):
             raise refuse(path, "must be an object")
+        self._parts -= 1
+        if self._parts < 0:
+            raise refuse(path, f"is one part too many; {MAX_PARTS} are allowed")
         if depth == 0:
             raise refuse(path, f"is nested deeper than {MAX_DEPTH} levels")
         if "field" in node:

@@ -14,11 +14,14 @@ from shared.utils.text import clean_text
 MAX_DEPTH = 64
 """Deeper than any platform's webhook; a Telegram reply chain stays under 20."""
 
+_STORABLE = range(-(2**63), 2**64)  # what orjson writes
 
-def parse_json(body: bytes) -> Any:
+
+def parse_json(body: bytes, *, is_stored: bool = False) -> Any:
     """Decode a JSON body; every string comes back through `clean_text`.
 
-    Raises InvalidInput (code `malformed_json`) on anything but one unambiguous JSON value.
+    Raises InvalidInput (code `malformed_json`) on anything but one unambiguous JSON value, and
+    (code `number_out_of_range`) on a number that can't be stored, where it is to be.
     """
     try:
         value = json.loads(
@@ -26,6 +29,7 @@ def parse_json(body: bytes) -> Any:
             object_pairs_hook=_unique_object,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
+            parse_int=_storable_int if is_stored else None,
         )
     except (ValueError, RecursionError):
         _refuse("The body is not valid JSON.")
@@ -44,6 +48,13 @@ def _finite_float(digits: str) -> float:
     number = float(digits)
     if not isfinite(number):
         _refuse("A number is out of range.")
+    return number
+
+
+def _storable_int(digits: str) -> int:
+    number = int(digits)
+    if number not in _STORABLE:
+        raise InvalidInput("A number has more than 64 bits.", code="number_out_of_range")
     return number
 
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.api.resources.segments import EXAMPLE, Filter
-from core.api.strict import Body
+from core.api.strict import Body, Moment
 from core.programs.definition import Contents, Slug, Span
 from core.programs.estimate import ChannelShare, Estimate
 from shared.models.broadcasts import Broadcast, Progress
@@ -39,7 +39,7 @@ class BroadcastPatch(Body):
     segment_id: UUID | None = None
     filter: Filter | None = Field(None, examples=[EXAMPLE])
     channel_id: UUID | None = Field(None, description="only this one; null: each contact's own")
-    starts_at: AwareDatetime | None = Field(None, description="null: when it is started")
+    starts_at: Moment | None = Field(None, description="null: when it is started")
     spread_seconds: int = Field(0, ge=0, le=MAX_SPREAD, description="at least over this time")
     expires_after: Span = Field(
         Span(n=1), description="not sent later than this after its time", examples=["6 hours"]

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from core import consent
 from core.api.deps import Principal, PrincipalDep, RuntimeDep
 from core.api.paging import Cursor, Cursors, Limit, Page
-from core.api.strict import Body, StrictRoute
+from core.api.strict import Body, Moment, StrictRoute
 from core.programs.definition import Slug
 from shared.database import PgConnection
 from shared.errors import Conflict, InvalidInput, NotFound
@@ -61,7 +61,7 @@ class Evidence(Body):
 
     text: str = Field(min_length=3, max_length=1000)
     url: str = Field("", max_length=2000)
-    at: AwareDatetime | None = Field(None, description="when it was said; now if not given")
+    at: Moment | None = Field(None, description="when it was said; now if not given")
 
 
 class ConsentChange(Body):

@@ -1,6 +1,6 @@
 """/api/v1/conversations: read them, reply as a coach, hand one back to the bot."""
 
-from datetime import MAXYEAR, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core import tickets
 from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
-from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.paging import Cursor, Cursors, Limit, Page, to_moment
 from core.api.resources.shown import MessageShown, show_message
 from core.api.strict import Body, StrictRoute
 from core.live import CHANGED
@@ -58,7 +58,7 @@ async def list_conversations(
 ) -> Page[ConversationShown]:
     """The ones written in last come first."""
     cursors = Cursors("conversations", principal.creator_id)
-    position = cursors.read(cursor, _moment, UUID)
+    position = cursors.read(cursor, to_moment, UUID)
     before = (position[0], position[1]) if position else None
     rows = await Conversations(db).latest(limit + 1, before, contact_id=contact_id, status=status)
     return cursors.page(
@@ -138,14 +138,6 @@ async def _refuse_other_text(messages: Messages, message_id: UUID, text: str) ->
 
 def _audit(db: TenantDb, principal: PrincipalDep, action: str, target: UUID) -> None:
     audit.record(db, principal.creator_id, actor=principal.actor, action=action, target=target)
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    # The calendar's first and last days have no such moment in every zone.
-    if moment.tzinfo is None or not 1 < moment.year < MAXYEAR:
-        raise ValueError("not a moment that we have written")
-    return moment
 
 
 def _seq(text: str) -> int:

@@ -1,5 +1,6 @@
 """/api/v1/programs: what contacts go through, in versions; published, paused and put away."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.api.deps import PrincipalDep, RuntimeDep
 from core.api.etags import IfMatch, check_unchanged, set_etag
-from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.paging import Cursor, Cursors, Limit, Page, to_number
 from core.api.strict import Body, StrictRoute
 from core.programs import store
 from core.programs.definition import Program
@@ -145,7 +146,8 @@ async def _read_body(request: Request) -> Program:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", *YAML):
         raise UnsupportedEncoding("send application/json or application/yaml")
-    return read_program(await request.body(), is_yaml=kind in YAML)
+    # A long document takes a second to read, in which others are to be answered.
+    return await asyncio.to_thread(read_program, await request.body(), is_yaml=kind in YAML)
 
 
 def programs_of(runtime: Runtime) -> Programs:
@@ -254,7 +256,7 @@ async def list_program_versions(
 ) -> Page[VersionShown]:
     """Newest first. A version never changes."""
     cursors = Cursors(f"versions {program_id}", principal.creator_id)
-    position = cursors.read(cursor, int)
+    position = cursors.read(cursor, to_number)
     rows = await programs_of(runtime).versions(
         principal.creator_id,
         program_id,

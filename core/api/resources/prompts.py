@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.api.deps import PrincipalDep, RuntimeDep
-from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.paging import Cursor, Cursors, Limit, Page, to_number
 from core.api.strict import Body, StrictRoute
 from core.llm.prompt_catalog import CATALOG, TemplateSpec, spec_of
 from core.llm.prompt_preview import MAX_PASSAGES, preview
@@ -164,7 +164,7 @@ async def list_versions(
 ) -> Page[VersionShown]:
     """The creator's own versions for a language, newest first, without their texts."""
     cursors = Cursors(f"prompts {template_id} {locale}", principal.creator_id)
-    position = cursors.read(cursor, int)
+    position = cursors.read(cursor, to_number)
     rows = await runtime.prompts.list(
         principal.creator_id,
         template_id,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.api.deps import PrincipalDep, RuntimeDep
-from core.api.paging import Cursor, Cursors, Limit, Page
+from core.api.paging import Cursor, Cursors, Limit, Page, to_moment
 from core.api.strict import StrictRoute
 from core.programs.reasons import in_words
 from shared.errors import NotFound
@@ -74,7 +74,7 @@ async def list_sends(
         enrolment_id=enrolment,
     )
     cursors = Cursors(f"sends {filters}", principal.creator_id)
-    position = cursors.read(cursor, datetime.fromisoformat, UUID)
+    position = cursors.read(cursor, to_moment, UUID)
     async with runtime.database.transaction(principal.creator_id) as db:
         rows = await send_lists.listed(
             db,

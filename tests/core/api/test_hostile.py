@@ -83,7 +83,7 @@ async def test_an_origin_cannot_write_headers(ada: Tenant, origin: str) -> None:
 async def test_a_number_too_large_to_store_is_refused(ada: Tenant, number: int) -> None:
     content = json.dumps(NEW_CHANNEL | {"settings": {"n": {"deep": [number]}}})
     response = await ada.api.post("/api/v1/channels", content=content, headers=JSON)
-    assert (response.status_code, response.json()["code"]) == (422, "bad_settings")
+    assert (response.status_code, response.json()["code"]) == (422, "number_out_of_range")
 
 
 JSON = {"Content-Type": "application/json"}
