@@ -40,10 +40,12 @@ async def dev(data_dir: Path) -> AsyncIterator[Dev]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def walk(dev: Dev) -> AsyncIterator[Walk]:
     async with httpx.AsyncClient(base_url=dev.url, timeout=30.0) as client:
-        yield Walk(client=client, api_key=(dev.data_dir / "demo-api-key").read_text().strip())
+        walk = Walk(client=client, api_key=(dev.data_dir / "demo-api-key").read_text().strip())
+        await walk.lets_all_through()
+        yield walk
 
 
 def on_telegram(walk: Walk, chat: str) -> Person:
