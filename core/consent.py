@@ -14,6 +14,7 @@ from core.programs.stopping import cancel_sends, revive_sends
 from shared.database import PgConnection
 from shared.models import consents
 from shared.models.consents import ALL, Asked, Person, Said, Source, Standing, address_hash
+from shared.models.consents import left as left
 from shared.models.consents import standing as standing
 
 COACHING, REMINDER, BROADCAST = "coaching", "reminder", "broadcast"
@@ -219,6 +220,7 @@ __all__ = [
     "find_person",
     "grant",
     "grants_by_word",
+    "left",
     "offer",
     "refusal",
     "resume",

@@ -7,6 +7,7 @@ from uuid import UUID
 from core.privacy.inventory import PRIVATE
 from shared.database import PgConnection
 from shared.markdown import escape
+from shared.models import broadcasts
 
 # Shorter ones stand in too many words by chance.
 SHORTEST_NEEDLE = 4
@@ -92,6 +93,7 @@ async def sever(
     for row in conversations:
         await db.execute(_STOP_MESSAGES, creator_id, row["id"])
     await db.execute(_STOP_SENDS, *who)
+    await broadcasts.finish(db, creator_id)
     await db.execute(_STOP_ENROLMENTS, *who)
     counts = {"contact_links": number(await db.execute(_LINKS, *who))}
     for table in ("link_codes", "contact_identities"):

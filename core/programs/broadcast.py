@@ -15,6 +15,7 @@ from core.audit import note
 from core.channels import ChannelAdapter
 from core.programs import broadcast_plan
 from core.programs.broadcast_plan import Spread
+from core.programs.checks import problems_of_news
 from core.programs.definition import Content
 from core.programs.estimate import Estimate, estimate, read_means
 from core.programs.reach import Audience, ReachSql, count_reached, reach_sql
@@ -27,6 +28,7 @@ from shared.utils.clock import Clock
 from shared.utils.ids import new_id
 
 HOLD_SECONDS = 12
+MAX_PROBLEMS = 5  # that are told at once
 _SEGMENT = "SELECT filter FROM app.segments WHERE creator_id = $1 AND id = $2"
 _CHANNEL = "SELECT true FROM app.channels WHERE creator_id = $1 AND id = $2"
 
@@ -194,7 +196,12 @@ class Broadcasts:
             spread = _spread(rest, foreseen)
             waiting = await broadcast_plan.spread_anew(connection, broadcast_id, reach, spread)
             await step.note("resumed", waiting=waiting)
-            return await broadcasts.move(connection, creator_id, broadcast_id, "running")
+            resumed = await broadcasts.move(connection, creator_id, broadcast_id, "running")
+            if waiting:
+                return resumed
+            # Whoever was left may have said STOP meanwhile.
+            await broadcasts.finish(connection, creator_id, [broadcast_id])
+            return _there(await broadcasts.find(connection, creator_id, broadcast_id))
 
     async def cancel(self, creator_id: UUID, broadcast_id: UUID, *, actor: str) -> Broadcast:
         """What waits is never sent; what was sent stays."""
@@ -232,7 +239,7 @@ class Broadcasts:
         audience = Audience(filter=found.filter, purpose=found.purpose, channel_id=found.channel_id)
         reach = await reach_sql(connection, creator_id, audience, self._adapters, now)
         return reach, estimate(
-            content_of(found),
+            content_of(found.content),
             await count_reached(connection, reach),
             await read_means(connection, creator_id, self._adapters),
             starts_at=max(found.starts_at or now, now),
@@ -240,8 +247,8 @@ class Broadcasts:
         )
 
 
-def content_of(found: Broadcast) -> dict[str, Content]:
-    return {tag: Content.model_validate(one) for tag, one in found.content.items()}
+def content_of(content: Mapping[str, Any]) -> dict[str, Content]:
+    return {tag: Content.model_validate(one) for tag, one in content.items()}
 
 
 def _there(found: Broadcast | None) -> Broadcast:
@@ -259,10 +266,16 @@ async def _checked(
         if values["filter"] is None:
             raise NotFound("no segment with this id")
     check_filter(values["filter"])
+    _check_words(values["content"])
     channel_id = values["channel_id"]
     if channel_id and not await connection.fetchval(_CHANNEL, creator_id, channel_id):
         raise NotFound("no channel with this id")
     return values
+
+
+def _check_words(content: Mapping[str, Any]) -> None:
+    if problems := problems_of_news(content_of(content)):
+        raise InvalidInput("; ".join(problems[:MAX_PROBLEMS]), code="bad_placeholder")
 
 
 async def _with_segment(connection: PgConnection, creator_id: UUID, found: Broadcast) -> Broadcast:

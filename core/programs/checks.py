@@ -5,7 +5,7 @@ What one value alone can get wrong is refused where it is declared, in `definiti
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from core.programs.answers import read_value
 from core.programs.branching import asked_before
@@ -14,6 +14,7 @@ from core.programs.recurrence import parse_rule
 from core.programs.routes import endless, never_due, targets, unreached
 
 PLACEHOLDERS = ("name", "goal", "streak", "week")
+_OF_ENROLMENT = ("answer", "week")  # what only somebody in a program has
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)(?::([^{}\s]*))?\}")
 _CLOSE = 0.7  # how alike a misspelt placeholder is; others are attributes of the contact
 _SPEAKS = ("message", "check_in", "question", "nudge")
@@ -25,6 +26,20 @@ def problems_of(program: Program) -> list[str]:
         *(f"steps[{place}].{what}" for place, what in _by_step(program)),
         *_problems_of_the_whole(program),
     ]
+
+
+def problems_of_news(contents: Mapping[str, Content]) -> list[str]:
+    """What is wrong with the placeholders of a broadcast, by language; empty when sound."""
+    problems = []
+    for language, content in contents.items():
+        for name, detail in _PLACEHOLDER.findall(content.text):
+            if name in _OF_ENROLMENT:
+                problem: str | None = f"{{{name}}} is known in programs only"
+            else:
+                problem = _of_placeholder((), name, detail)
+            if problem:
+                problems.append(f"content.{language}.text: {problem}")
+    return problems
 
 
 def _by_step(program: Program) -> Iterator[tuple[int, str]]:
@@ -207,10 +222,11 @@ def _is_between(value: float, low: float | None, high: float | None) -> bool:
 
 
 def _of_words(program: Program, step: Step) -> Iterator[str]:
+    asked = [other.key for other in program.steps if other.asks]
     for name, contents in _contents(step):
         for language, content in contents.items():
             for placeholder, detail in _PLACEHOLDER.findall(content.text):
-                if problem := _of_placeholder(program, placeholder, detail):
+                if problem := _of_placeholder(asked, placeholder, detail):
                     yield f"{name}.{language}.text: {problem}"
 
 
@@ -220,9 +236,8 @@ def _contents(step: Step) -> Iterator[tuple[str, Mapping[str, Content]]]:
         yield "expects.thanks", step.expects.thanks
 
 
-def _of_placeholder(program: Program, name: str, detail: str) -> str | None:
+def _of_placeholder(asked: Collection[str], name: str, detail: str) -> str | None:
     if name == "answer":
-        asked = [step.key for step in program.steps if step.asks]
         return None if detail in asked else f"no question has the key {detail!r}"
     if detail:
         known = name == "attribute"

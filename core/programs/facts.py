@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.channels import Address, Capabilities, ChannelAdapter, Rate, Reaches
-from core.consent import address_hash, refusal, scope_of, standing
+from core.consent import address_hash, left, refusal, scope_of, standing
 from core.pace import rates_of
 from core.policies import Policy, load_policy
 from core.programs import caps, flow
@@ -183,6 +183,7 @@ async def places_of(
     rows = [row for row in rows if row["channel_id"] in creator.channels]
     asked = {id(row): _asked(creator, row, purposes[row["contact_id"]]) for row in rows}
     stands = await standing(connection, creator.id, list(asked.values()))
+    gone = await _gone(connection, creator, sends, rows, asked)
     found: dict[UUID, tuple[Place, ...]] = {}
     for row in rows:
         key = asked[id(row)]
@@ -192,9 +193,31 @@ async def places_of(
             purpose=key[2],
             policy=creator.policy,
         )
-        place = _place(creator, row, "opted_out" if row["is_out"] else refused)
+        is_out = row["is_out"] or id(row) in gone
+        place = _place(creator, row, "opted_out" if is_out else refused)
         found[row["contact_id"]] = (*found.get(row["contact_id"], ()), place)
     return found
+
+
+async def _gone(
+    connection: PgConnection,
+    creator: Creator,
+    sends: Sequence[Send],
+    rows: Sequence[Record],
+    asked: Mapping[int, tuple[str, bytes, str]],
+) -> frozenset[int]:
+    """Rows of people who said STOP there after their broadcast was planned.
+
+    A START since doesn't bring it back; a STOP that found it held by a pause couldn't cancel it.
+    """
+    planned = {send.contact_id: send.id for send in sends if send.source_kind == "broadcast"}
+    keys = {
+        id(row): (planned[row["contact_id"]], asked[id(row)])
+        for row in rows
+        if row["contact_id"] in planned
+    }
+    found = await left(connection, creator.id, list(keys.values()))
+    return frozenset(row for row, (send_id, key) in keys.items() if (send_id, *key[:2]) in found)
 
 
 def _asked(creator: Creator, row: Record, purpose: str) -> tuple[str, bytes, str]:

@@ -28,6 +28,7 @@ from shared.database import DatabaseManager, PgConnection
 from shared.errors import Unavailable
 from shared.failpoints import failpoint
 from shared.messages import Message
+from shared.models import broadcasts
 from shared.utils.clock import Clock, utc_now
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,12 @@ class Batch:
     settled: list[Settled] = field(default_factory=list)
     aside: int = 0  # silences of people who had written, or were shown to the coach
     links: Links | None = None  # that end a broadcast
+
+    @property
+    def broadcast_ids(self) -> set[UUID]:
+        """Of which something was settled for good."""
+        sends = (one.send for one in self.done)
+        return {send.source_id for send in sends if send.source_kind == "broadcast"}
 
     @property
     def pushed(self) -> list[UUID]:
@@ -342,6 +349,7 @@ async def _write(connection: PgConnection, creator_id: UUID, batch: Batch, now: 
     await releasing.ask_turns(connection, creator_id, batch.asked)
     await releasing.settle(connection, creator_id, batch.settled, now)
     await onward.go_on(connection, creator_id, batch.done, now)
+    await broadcasts.finish(connection, creator_id, batch.broadcast_ids)
     pushed = [(creator_id, id_) for id_ in batch.pushed]
     await enqueue_many(connection, "deliver", pushed, priority=PROACTIVE)
     turns = [(creator_id, one.conversation_id) for one in batch.asked]

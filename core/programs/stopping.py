@@ -8,12 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.database import PgConnection
+from shared.models import broadcasts
 from shared.models.consents import ALL, HASH_SQL
 
 STOPPED = "stopped"
 
 # A row that a broadcast's pause or a scheduler holds is left: a STOP waits for nobody, and what
-# is left is refused when it is due.
+# is left is refused when it is due; a broadcast also after a START.
 # Another channel carries it: one that reaches the person, where this purpose is agreed to.
 _CANCEL = f"""
 UPDATE app.scheduled_sends s
@@ -59,7 +60,9 @@ async def cancel_sends(
 ) -> int:
     """Cancel what waits for this person and may go nowhere any more; how many there were."""
     status: str = await connection.execute(_CANCEL, creator_id, contact_id, now, STOPPED, purpose)
-    return _count(status)
+    if count := _count(status):
+        await broadcasts.finish(connection, creator_id)
+    return count
 
 
 async def revive_sends(

@@ -1,6 +1,6 @@
 """Broadcasts: one message to everybody in a segment, its state, and what became of its sends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,14 +45,21 @@ UPDATE app.broadcasts SET state = $3, updated_at = clock_timestamp(),
   starts_at = coalesce($6, starts_at), finished_at = $7
 WHERE creator_id = $1 AND id = $2 RETURNING {_COLUMNS}
 """  # noqa: S608 - constants only
-# Done is when nothing waits: the last send's moment is when it was.
+# Done is when nothing waits: the last send's moment is when it was. Whoever holds a broadcast may
+# wait for its sends, which we hold: what is held is left, for whoever settles or reads it next.
 _FINISH = """
+WITH over AS (
+  SELECT b.id FROM app.broadcasts b
+  WHERE b.creator_id = $1 AND b.state = 'running' AND ($2::uuid[] IS NULL OR b.id = ANY ($2))
+    AND NOT EXISTS (
+      SELECT FROM app.scheduled_sends s WHERE s.creator_id = $1 AND s.source_kind = 'broadcast'
+        AND s.source_id = b.id AND s.state IN ('waiting', 'claimed'))
+  ORDER BY b.id FOR UPDATE SKIP LOCKED
+)
 UPDATE app.broadcasts b SET state = 'done', updated_at = clock_timestamp(), finished_at =
   coalesce((SELECT max(s.settled_at) FROM app.scheduled_sends s WHERE s.creator_id = $1
             AND s.source_kind = 'broadcast' AND s.source_id = b.id), b.updated_at)
-WHERE b.creator_id = $1 AND b.state = 'running' AND NOT EXISTS (
-  SELECT FROM app.scheduled_sends s WHERE s.creator_id = $1 AND s.source_kind = 'broadcast'
-    AND s.source_id = b.id AND s.state IN ('waiting', 'claimed'))
+FROM over WHERE b.creator_id = $1 AND b.id = over.id
 """
 _COUNTS = """
 SELECT s.state, s.skip_reason, m.status, count(*) AS count,
@@ -182,9 +189,13 @@ async def move(
     return _read(row)
 
 
-async def finish(db: PgConnection, creator_id: UUID) -> None:
-    """Let those be done of which nothing waits any more."""
-    await db.execute(_FINISH, creator_id)
+async def finish(
+    db: PgConnection, creator_id: UUID, broadcast_ids: Iterable[UUID] | None = None
+) -> None:
+    """Let those be done of which nothing waits any more; of these, or of all."""
+    wanted = None if broadcast_ids is None else list(broadcast_ids)
+    if wanted != []:
+        await db.execute(_FINISH, creator_id, wanted)
 
 
 async def delete(db: PgConnection, creator_id: UUID, broadcast_id: UUID) -> None:

@@ -64,6 +64,15 @@ SELECT a.scope, a.hash, a.purpose,
           AND g.address_hash = a.hash AND g.purpose = a.purpose) AS is_granted
 FROM unnest($2::text[], $3::bytea[], $4::text[]) AS a (scope, hash, purpose)
 """
+# Ids grow with time: what was said after a send was planned has a greater one.
+_LEFT = """
+SELECT a.send_id, a.scope, a.hash
+FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[]) AS a (send_id, scope, hash, purpose)
+WHERE EXISTS (
+  SELECT FROM app.consent_events e WHERE e.creator_id = $1 AND e.address_hash = a.hash
+    AND e.id > a.send_id AND e.scope = a.scope AND e.action = 'withdrawn'
+    AND e.purpose IN ('*', a.purpose))
+"""
 
 _REFUSALS = """
 SELECT o.purpose, e.source FROM app.opt_outs o
@@ -211,6 +220,20 @@ async def standing(
         (row["scope"], row["hash"], row["purpose"]): Standing(row["is_out"], row["is_granted"])
         for row in rows
     }
+
+
+async def left(
+    connection: PgConnection, creator_id: UUID, asked: Sequence[tuple[UUID, Asked]]
+) -> frozenset[tuple[UUID, str, bytes]]:
+    """Those (send, scope, hash) whose person took the purpose back after the send was planned.
+
+    It counts also when they have agreed again since.
+    """
+    if not asked:
+        return frozenset()
+    columns = zip(*((send_id, *key) for send_id, key in asked), strict=True)
+    rows = await connection.fetch(_LEFT, creator_id, *(list(column) for column in columns))
+    return frozenset((row["send_id"], row["scope"], row["hash"]) for row in rows)
 
 
 # --- to be shown

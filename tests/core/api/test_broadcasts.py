@@ -240,11 +240,24 @@ async def test_a_draft_follows_its_segment_until_it_is_started(
         pytest.param({"spread_seconds": -1}, id="spread"),
         pytest.param({"starts_at": "2026-01-01T10:00"}, id="no-offset"),
         pytest.param({"creator_id": "x"}, id="unknown"),
+        pytest.param({"content": {"en": "Hello {nmae}"}}, id="misspelt"),
+        pytest.param({"content": {"en": "Week {week}"}}, id="week"),
+        pytest.param({"content": {"en": "You said {answer:mood}"}}, id="answer"),
     ],
 )
 async def test_bad_drafts_are_refused(ada: Tenant, changes: dict[str, Any]) -> None:
     response = await ada.api.post("/api/v1/broadcasts", json=NEWS | changes)
     assert response.status_code == 422, response.text
+
+
+async def test_a_misspelt_placeholder_is_named_in_each_language(ada: Tenant) -> None:
+    broadcast_id = await add(ada, content={"en": "{name}, {city}, {attribute:city}, {streak}"})
+    content = {"en": "Hello {nmae}", "de": "Hallo {streek}"}
+    path = f"/api/v1/broadcasts/{broadcast_id}"
+    refused = await ada.api.patch(path, json={"content": content})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_placeholder")
+    for hint in ("content.en.text: {nmae}", "did you mean {name}?", "did you mean {streak}?"):
+        assert hint in refused.json()["detail"]
 
 
 async def test_recipients_are_listed_by_pages_and_state(
