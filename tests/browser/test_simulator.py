@@ -4,9 +4,11 @@
 that the documentation shows.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +267,26 @@ async def test_the_wire_shows_webhooks_and_calls(wide: Simulator) -> None:
     await expect(drawer.locator("li", has_text="/webhooks/telegram/•••").first).to_be_visible()
     await wide.page.keyboard.press("Escape")
     await expect(drawer).to_be_hidden()
+
+
+async def test_the_clock_shows_the_time_and_lets_it_pass(wide: Simulator) -> None:
+    clock = wide.page.get_by_role("group", name="The time that programs go by")
+    began = await shown_time(clock)
+    assert abs(began - datetime.now(UTC)) < timedelta(minutes=2)
+    await clock.get_by_role("button", name="+1 day").click()
+    later = f"{began + timedelta(days=1):%Y-%m-%d}"
+    await expect(clock.locator("time")).to_have_attribute("datetime", re.compile(later))
+    await expect(clock).to_have_attribute("data-state", "still")
+    assert await shown_time(clock) - began >= timedelta(days=1)
+    await expect(clock.get_by_role("button", name="+1 h")).to_be_enabled()
+    assert str((await shown_time(clock)).day) in await clock.locator("time").inner_text()
+
+
+async def shown_time(clock: Locator) -> datetime:
+    """Once it is there."""
+    time = clock.locator("time")
+    await expect(time).not_to_be_empty()
+    return datetime.fromisoformat(str(await time.get_attribute("datetime")))
 
 
 async def test_a_server_that_does_not_take_it_gives_the_words_back(wide: Simulator) -> None:

@@ -108,11 +108,20 @@ async def test_somebody_elses_ticket_is_not_taken_over(work: Workplace) -> None:
 
 
 async def test_the_room_is_reminded_when_nobody_came(work: Workplace) -> None:
-    async with asked(work):
-        database, clock = work.app.runtime.database, work.app.runtime.clock
-        await watch_tickets(database, clock.now() + timedelta(hours=2))
-        await work.app.drain()
+    async with asked(work) as learner:
+        await nobody_comes(work)
         assert "still waits" in work.slack.texts()[-1]
+        await learner.says("I want to die")
+        await work.app.drain()
+        await nobody_comes(work)
+        assert "still waits" in work.slack.texts()[-1]
+        assert sum("still waits" in text for text in work.slack.texts()) == 2
+
+
+async def nobody_comes(work: Workplace) -> None:
+    later = work.app.runtime.clock.now() + timedelta(hours=2)
+    await watch_tickets(work.app.runtime.database, later)
+    await work.app.drain()
 
 
 async def test_the_rest_of_the_room_is_not_the_desk(work: Workplace) -> None:
