@@ -37,7 +37,7 @@ MIGRATIONS_EVERY = 5
 FIRST_UPKEEP_SECONDS = 60.0
 UPKEEP_SECONDS = 600.0
 PRIVACY_PLACES = 2  # of each worker, for exports and erasures
-IMPORT_PLACES = 2  # among all workers: a file of contacts is in no hurry
+IMPORT_PLACES = 2  # of each worker: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
 MIGRATIONS_SHARE = 10
 
@@ -56,6 +56,7 @@ class Worker:
         self._running: dict[asyncio.Task[None], JobKind] = {}
         self._listening: dict[UUID, asyncio.Task[None]] = {}
         self._errands = asyncio.Semaphore(PRIVACY_PLACES)
+        self._importing = asyncio.Semaphore(IMPORT_PLACES)
         self._migrating = asyncio.Semaphore(max(1, self._settings.concurrency // MIGRATIONS_SHARE))
 
     async def run(self) -> None:
@@ -117,27 +118,13 @@ class Worker:
         # Many documents at once must leave places for people who wait for an answer.
         places = max(1, self._settings.concurrency // 2)
         self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
-        self._register(manager, "migrate", self._migrate)
-        self._register(manager, "export", self._in_place(self._runtime.privacy.export))
-        self._register(manager, "erase", self._in_place(self._runtime.privacy.erase))
-        self._register(manager, "import", self._runtime.contact_imports.advance, IMPORT_PLACES)
+        migrating = _in_place(self._migrating, self._runtime.knowledge.migration.advance)
+        self._register(manager, "migrate", migrating)
+        self._register(manager, "export", _in_place(self._errands, self._runtime.privacy.export))
+        self._register(manager, "erase", _in_place(self._errands, self._runtime.privacy.erase))
+        importing = _in_place(self._importing, self._runtime.contact_imports.advance)
+        self._register(manager, "import", importing)
         return manager
-
-    async def _migrate(self, creator_id: UUID, migration_id: UUID) -> None:
-        # It stays due where there is no place for it, so the sweeper brings it back.
-        if not self._migrating.locked():
-            async with self._migrating:
-                await self._runtime.knowledge.migration.advance(creator_id, migration_id)
-
-    def _in_place(self, handler: _Handler) -> _Handler:
-        """Where there is a place. A limit among all workers would count jobs of dead ones."""
-
-        async def run(creator_id: UUID, subject_id: UUID) -> None:
-            if not self._errands.locked():
-                async with self._errands:
-                    await handler(creator_id, subject_id)
-
-        return run
 
     async def _run(self, manager: QueueManager) -> None:
         try:
@@ -279,6 +266,20 @@ class Worker:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _in_place(places: asyncio.Semaphore, handler: _Handler) -> _Handler:
+    """Where this worker has a place; what stays due, the sweeper brings back.
+
+    A limit among all workers would count the jobs of dead ones.
+    """
+
+    async def run(creator_id: UUID, subject_id: UUID) -> None:
+        if not places.locked():
+            async with places:
+                await handler(creator_id, subject_id)
+
+    return run
 
 
 @contextmanager
