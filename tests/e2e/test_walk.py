@@ -252,6 +252,11 @@ async def test_a_team_is_asked_on_weekdays_and_its_room_told_once(walk: Walk) ->
     await reports(ada, "Monday")
     await room.hears("Ada reported for Monday")
     assert ada.clock(await walk.passes()) == "Mon 11:00"
+    await each_was_told_once(ada, room)
+    await ada.leaves()
+
+
+async def each_was_told_once(ada: Person, room: Person) -> None:
     summary = await room.hears("Stand-up, Monday")
     assert "1 person has reported" in summary["text"]
     assert "Ship it on Monday" in summary["text"]
@@ -261,7 +266,6 @@ async def test_a_team_is_asked_on_weekdays_and_its_room_told_once(walk: Walk) ->
         (one["step_key"], ada.clock(one["settled_at"])) for one in await ada.sends(state="sent")
     ]
     assert sent == [("ask", "Mon 09:30"), ("summary", "Mon 11:00")]
-    await ada.leaves()
 
 
 async def reports(person: Person, day: str) -> None:
