@@ -35,7 +35,7 @@ async def test_no_word_of_one_creators_programs_reaches_another(town: Town) -> N
     assert {"nudge", "goal title"} <= set(town.canaries.found_in(own))
     assert {"step text", "news", "ticket reply"} <= set(town.canaries.found_in(a.replies))
     lists = [await town.a.api("GET", path) for path in LISTS]
-    assert READ_IN_LISTS <= set(town.canaries.found_in(lists))
+    assert set(town.canaries.found_in(lists)) >= READ_IN_LISTS
     # Nothing of what the erased person was called is left in any list.
     assert "erased name" not in town.canaries.found_in(lists)
 
