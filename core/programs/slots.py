@@ -51,7 +51,10 @@ def coming_slot(
     """The first slot that isn't over; one of a few minutes ago counts as due now."""
     slot = due_slot(step, state, anchor, after)
     if slot is not None and is_over(step, state, slot, now):
-        slot = newest_missed(step, state, anchor, slot, now) or due_slot(step, state, anchor, now)
+        newest = newest_missed(step, state, anchor, slot, now)
+        # However many were missed, what recurs goes on.
+        is_missed = newest is None or is_over(step, state, newest, now)
+        slot = due_slot(step, state, anchor, now) if is_missed else newest
     return slot if slot is None or not is_over(step, state, slot, now) else None
 
 

@@ -34,7 +34,7 @@ async def crowd(sent: Sending) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-def arrived(sent: Sending) -> list[tuple[int, str]]:
+def arrived(sent: Sending) -> list[tuple[str, str]]:
     return sorted((one.chat, one.text) for one in sent.learner.emulator.sent)
 
 

@@ -1,5 +1,6 @@
 """A program that changes under way: edits, pauses, other dates, another zone."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -87,3 +88,13 @@ class TestEdits:
         trip = journey(says("one"), wait, says("two")).wait(days=1)
         trip.edit(says("one"), wait | {"timeout": "3 days"}, says("two"))
         assert trip.plans == {"rest": "2026-11-26T12:00"}
+
+
+def test_an_edit_of_the_hour_after_many_missed_days_goes_on() -> None:
+    """What waits is overdue by days and no slot of the new hour: the next one waits instead."""
+    trip = journey(
+        says("water", when={"anchor": "enrolment", "at": "09:05", "rrule": "FREQ=DAILY"})
+    )
+    trip.now += timedelta(days=3)
+    trip.edit(says("water", when={"anchor": "enrolment", "at": "08:00", "rrule": "FREQ=DAILY"}))
+    assert (trip.plans, trip.status) == ({"water": "2026-11-27T08:00"}, "active")
