@@ -93,7 +93,11 @@ NUDGE = TemplateSpec(
         _NUDGE_SAMPLE,
         {
             **_NUDGE_SAMPLE,
-            **{"language": "", "name": "", "goal": "", "last_check_in": "", "streak": 0},
+            "language": "",
+            "name": "",
+            "goal": "",
+            "last_check_in": "",
+            "streak": 0,
             "recent": (),
         },
     ),
