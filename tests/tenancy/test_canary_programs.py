@@ -1,6 +1,7 @@
 """One creator's words in all that reaches out, another creator's programs: none is met there."""
 
 import re
+from collections.abc import Sequence
 
 from core.llm.emulator.models import CHAT_MODEL
 from tests.core.cli.conftest import Cairn, cairn
@@ -41,7 +42,7 @@ async def test_no_word_of_one_creators_programs_reaches_another(town: Town) -> N
     await check_planted(town, own, a.replies)
 
 
-async def check_planted(town: Town, prompts: list[object], replies: list[str]) -> None:
+async def check_planted(town: Town, prompts: Sequence[object], replies: Sequence[str]) -> None:
     """Each word was planted where it is read: by its owner's people, model and lists."""
     assert {"nudge", "goal title"} <= set(town.canaries.found_in(prompts))
     assert {"step text", "news", "ticket reply"} <= set(town.canaries.found_in(replies))
@@ -81,8 +82,7 @@ async def test_the_command_line_shows_a_creator_its_own_programs(town: Town, cai
     await visit_outreach(town.b, town.telegram_url)
     of_a, of_b = (("--creator", str(school.id)) for school in (town.a, town.b))
     shown = [await _shown(cairn, *command, *of_b) for command in COMMANDS]
-    for view in ("show", "preview"):
-        shown.append(await _shown(cairn, "programs", view, "walk", *of_b))
+    shown += [await _shown(cairn, "programs", view, "walk", *of_b) for view in ("show", "preview")]
     assert ("walk" in shown[0], "News" in shown[2], "Grace" in shown[3]) == (True,) * 3
     assert town.canaries.found_in(shown) == []
     slug = town.canaries.words["program slug"]
