@@ -12,7 +12,7 @@ from uuid import UUID
 from benchmarks.report import Figure
 from benchmarks.stage import Stage, superuser
 from core.creators import add_creator
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from core.runtime import Runtime
 from shared.utils.ids import new_id
 from tests.crowds import add_crowd

@@ -16,8 +16,8 @@ from benchmarks.report import Figure
 from benchmarks.stage import Stage, superuser
 from core.channels import Account, Address, MessageEvent, Sender
 from core.creators import add_creator
-from core.programs import claims, releasing
-from core.programs.releasing import Settled
+from core.programs.sends import claims, releasing
+from core.programs.sends.releasing import Settled
 from core.runtime import Runtime
 from shared.messages import Message
 from shared.utils.clock import utc_now

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from core.audit import note
 from core.policies import Policy
-from core.programs.stopping import cancel_sends, revive_sends
+from core.programs.sends.stopping import cancel_sends, revive_sends
 from shared.database import PgConnection
 from shared.models import consents
 from shared.models.consents import ALL, Asked, Person, Said, Source, Standing, address_hash

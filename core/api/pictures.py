@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from core.api.deps import RuntimeDep
-from core.programs import picture
-from core.programs.progress import calendars, read_progress
+from core.programs.check_ins import picture
+from core.programs.check_ins.progress import calendars, read_progress
 from core.runtime import Runtime
 from shared.errors import NotFound
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from core.api.resources.broadcasts_shown import DryRun, EstimateShown, NewBroadcast, show_estimate
 from core.cli.context import DEFAULT_DATA_DIR, DataDir, operating
 from core.creators import require_creator
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from core.runtime import Runtime
 from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput

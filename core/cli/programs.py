@@ -19,7 +19,7 @@ from core.programs.preview import MOST_CONTACTS, MOST_SENDS, ContactPreview, Wan
 from core.programs.preview import preview as foresee
 from core.programs.publishing import Publishing
 from core.programs.reading import MAX_BYTES, read_program, read_yaml
-from core.programs.reasons import in_words
+from core.programs.sends.reasons import in_words
 from core.runtime import Runtime
 from core.seed import DEMO_CREATOR
 from shared.errors import InvalidInput

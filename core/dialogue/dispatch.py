@@ -13,8 +13,8 @@ from core.bots import Bot, Handler, Pattern, Turn
 from core.dialogue import choosing, forms, handoff, wishes
 from core.dialogue.commands import HELP, Call, Commands
 from core.dialogue.memory import Effect, Work
-from core.programs.answering import Asking, hears
-from core.programs.answers import read_button
+from core.programs.check_ins.answering import Asking, hears
+from core.programs.check_ins.answers import read_button
 from core.programs.enrolling import enrol_starters
 from shared.database import PgConnection
 

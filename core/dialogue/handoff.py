@@ -12,7 +12,7 @@ from core.dialogue.commands import Call
 from core.dialogue.crisis import crisis_text, is_crisis, says_any
 from core.dialogue.memory import Effect
 from core.llm.phrases import language_for
-from core.programs.silence import plan_silence
+from core.programs.sends.silence import plan_silence
 from core.tickets import Opening, Reason, open_ticket
 from shared.database import PgConnection
 

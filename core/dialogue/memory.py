@@ -14,7 +14,7 @@ from core.dialogue import posts, records
 from core.dialogue.choosing import Offer
 from core.leases import Lease, LeaseLost
 from core.policies import Handoff, Quotas
-from core.programs.asked import Asked, read_asked
+from core.programs.check_ins.asked import Asked, read_asked
 from core.usage import read_quotas
 from shared.database import PgConnection, Record
 from shared.messages import Choice, Message

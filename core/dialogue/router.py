@@ -23,11 +23,12 @@ from core.dialogue.memory import Effect, Thought, Work
 from core.dialogue.reply_stream import ReplyStream
 from core.leases import Lease
 from core.linking import Linking
-from core.programs import goals, joining
-from core.programs.answering import Asking
-from core.programs.due_turns import DUE, DueTurns, Said, unsaid
-from core.programs.saying import Saying, Words
-from core.programs.showing import Showing
+from core.programs import joining
+from core.programs.check_ins import goals
+from core.programs.check_ins.answering import Asking
+from core.programs.check_ins.showing import Showing
+from core.programs.sends.due_turns import DUE, DueTurns, Said, unsaid
+from core.programs.sends.saying import Saying, Words
 from core.usage import Meter
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import ConfigurationError

@@ -7,8 +7,8 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from core.programs.answers import read_value
 from core.programs.branching import asked_before
+from core.programs.check_ins.answers import read_value
 from core.programs.definition import END, Branch, Content, Expects, Program, Step, When
 from core.programs.recurrence import parse_rule
 from core.programs.routes import endless, never_due, targets, unreached

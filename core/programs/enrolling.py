@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from core.audit import contact_actor, note
-from core.programs import flow, planning, replan, silence, store
+from core.programs import flow, planning, replan, store
 from core.programs.planning import ENDED, ENROLMENT_ENDED, ENROLMENT_PAUSED
-from core.programs.segments import compile_filter
+from core.programs.segments.filters import compile_filter
+from core.programs.sends import silence
 from core.programs.store import LiveProgram
 from shared.database import DatabaseManager, PgConnection
 from shared.errors import Conflict, InvalidInput, NotFound

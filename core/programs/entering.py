@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from core.programs import enrolling, store
-from core.programs.segments import compile_filter
+from core.programs.segments.filters import compile_filter
 from core.programs.store import LiveProgram
 from shared.database import DatabaseManager, PgConnection
 

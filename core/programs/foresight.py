@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from core.programs import flow
 from core.programs.definition import Program, Step
 from core.programs.flow import Moves, State
-from core.programs.gates import Verdict
 from core.programs.schedule import Slot
+from core.programs.sends.gates import Verdict
 
 HORIZON = timedelta(days=400)
 MAX_EVENTS = 2_000  # among them waits and questions that run out

@@ -11,17 +11,18 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.channels import ChannelAdapter
-from core.programs import facts, planning, sources, speaking, store
-from core.programs.claims import Send
+from core.programs import planning, store
 from core.programs.definition import Program, Step
-from core.programs.facts import Creator
 from core.programs.flow import State
 from core.programs.foresight import Foreseen, foresee
-from core.programs.gates import Facts, Place, Verdict, judge
-from core.programs.reasons import in_words
 from core.programs.schedule import Slot
-from core.programs.segments import EVERYONE, compile_filter
-from core.programs.sources import Source
+from core.programs.segments.filters import EVERYONE, compile_filter
+from core.programs.sends import facts, sources, speaking
+from core.programs.sends.claims import Send
+from core.programs.sends.facts import Creator
+from core.programs.sends.gates import Facts, Place, Verdict, judge
+from core.programs.sends.reasons import in_words
+from core.programs.sends.sources import Source
 from shared.database import DatabaseManager, PgConnection, Record
 from shared.errors import NotFound
 from shared.messages import Message

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from core.llm.prompt_catalog import CATALOG
 from core.programs.checks import problems_of
 from core.programs.definition import Program
-from core.programs.segments import check_filter
+from core.programs.segments.filters import check_filter
 from shared.errors import AppError, InvalidInput, PayloadTooLarge
 from shared.utils.json import parse_json
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from core.programs.gates import IMPOSED
+from core.programs.sends.gates import IMPOSED
 from shared.database import DatabaseManager
 from shared.errors import Conflict, Unavailable
 from shared.utils.clock import Clock

@@ -10,7 +10,7 @@ from bots.concierge.programs import appointment
 from core.bots import Step
 from core.channels import Capabilities
 from core.dialogue.degrade import degrade
-from core.programs.speaking import message
+from core.programs.sends.speaking import message
 from shared.messages import Choice, Message
 from shared.richtext import is_gsm7, length
 from shared.settings import Settings

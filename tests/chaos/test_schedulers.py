@@ -15,7 +15,7 @@ import pytest
 
 from core import consent
 from core.consent import Person, Said
-from core.programs.scheduler import Scheduler
+from core.programs.sends.scheduler import Scheduler
 from shared.utils.clock import Clock, utc_now
 from shared.utils.ids import new_id
 from tests.chaos import oracle

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from core.runtime import open_runtime
 from core.testing.apps import quick, working
 from shared.settings import Settings

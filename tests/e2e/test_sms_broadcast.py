@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.sms.emulator import SmsEmulator
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from shared.settings import Settings
 from tests.core.programs.coaching import NOW
 from tests.emulated import Stage, running_stage

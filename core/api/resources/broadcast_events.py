@@ -17,7 +17,7 @@ from core.api.resources.broadcasts import BroadcastsDep
 from core.api.resources.broadcasts_shown import details
 from core.api.streams import StreamSlots
 from core.live import Subscription
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from shared.errors import AppError, NotFound, Unavailable
 
 router = APIRouter(prefix="/api/v1/broadcasts", tags=["broadcasts"])

@@ -22,7 +22,7 @@ from core.api.resources.broadcasts_shown import (
     show_estimate,
 )
 from core.api.strict import StrictRoute
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from shared.models.broadcasts import Broadcast
 
 router = APIRouter(prefix="/api/v1/broadcasts", tags=["broadcasts"], route_class=StrictRoute)

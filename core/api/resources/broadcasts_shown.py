@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.api.resources.segments import EXAMPLE, Filter
 from core.api.strict import Body, Moment
+from core.programs.broadcasts.estimate import ChannelShare, Estimate
 from core.programs.definition import Contents, Slug, Span
-from core.programs.estimate import ChannelShare, Estimate
 from shared.models.broadcasts import Broadcast, Progress
 from shared.utils.text import is_blank
 

@@ -12,9 +12,9 @@ from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.resources.goals import require_contact
 from core.api.strict import Body, StrictRoute
 from core.audit import note
-from core.programs.answers import is_met, value_of
+from core.programs.check_ins.answers import is_met, value_of
+from core.programs.check_ins.progress import zone_of
 from core.programs.definition import AnswerKind, Expects
-from core.programs.progress import zone_of
 from shared.database import PgConnection
 from shared.errors import InvalidInput, NotFound
 from shared.models import check_ins, goals

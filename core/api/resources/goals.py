@@ -12,9 +12,9 @@ from core.api.etags import IfMatch, check_unchanged, set_etag
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
 from core.audit import note
+from core.programs.check_ins.goals import MOST_ACTIVE
+from core.programs.check_ins.progress import Progress, read_progress
 from core.programs.definition import AnswerKind, Slug
-from core.programs.goals import MOST_ACTIVE
-from core.programs.progress import Progress, read_progress
 from shared.database import PgConnection
 from shared.errors import Conflict, NotFound
 from shared.models import goals

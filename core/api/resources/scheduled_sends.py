@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.api.deps import PrincipalDep, RuntimeDep
 from core.api.paging import Cursor, Cursors, Limit, Page, to_moment
 from core.api.strict import StrictRoute
-from core.programs.reasons import in_words
+from core.programs.sends.reasons import in_words
 from shared.errors import NotFound
 from shared.models import send_lists
 from shared.models.send_lists import Filters, SendRow

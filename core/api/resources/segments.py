@@ -11,7 +11,7 @@ from core.api.deps import PrincipalDep, RuntimeDep, TenantDb
 from core.api.etags import IfMatch, check_unchanged, set_etag
 from core.api.paging import Cursor, Cursors, Limit, Page
 from core.api.strict import Body, StrictRoute
-from core.programs.segments import check_filter, preview
+from core.programs.segments.filters import check_filter, preview
 from shared.models import audit
 from shared.models.segments import Segment, Segments
 from shared.utils.ids import new_id

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from core.programs.broadcast_plan import PARKED
+from core.programs.broadcasts.plan import PARKED
 from core.runtime import Runtime
 from tests.core.api.conftest import Tenant
 from tests.crowds import add_crowd

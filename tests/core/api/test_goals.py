@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from core.programs.pictures import LIFETIME, Shot
+from core.programs.check_ins.pictures import LIFETIME, Shot
 from core.runtime import Runtime
 from shared.utils.ids import new_id
 from tests.core.api.conftest import Tenant

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from core.privacy.severing import sever
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from shared.utils.ids import new_id
-from tests.core.programs.sending import DAY, Sending, sending
+from tests.core.programs.sends.sending import DAY, Sending, sending
 from tests.crowds import add_crowd
 from tests.learners import Learner
 

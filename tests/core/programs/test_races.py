@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from core.programs import facts
-from core.programs.broadcast import Broadcasts
+from core.programs.broadcasts.broadcast import Broadcasts
 from core.programs.definition import Content
+from core.programs.sends import facts
 from shared.errors import Conflict
 from tests.core.programs.coaching import daily, program
-from tests.core.programs.sending import DAY, Sending, sending
+from tests.core.programs.sends.sending import DAY, Sending, sending
 from tests.learners import Learner, on_telegram, work
 
 CHATS = range(3001, 3007)

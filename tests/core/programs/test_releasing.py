@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from asyncpg import UniqueViolationError
 
-from core.programs import releasing
-from core.programs.releasing import Said, Settled
+from core.programs.sends import releasing
+from core.programs.sends.releasing import Said, Settled
 from shared.messages import Message
 from shared.utils.ids import new_id
 from tests.core.programs.coaching import step
-from tests.core.programs.sending import DAY, Sending, sending
+from tests.core.programs.sends.sending import DAY, Sending, sending
 from tests.learners import Learner
 
 _MESSAGES = "SELECT id FROM app.messages WHERE creator_id = $1 AND kind = 'program'"

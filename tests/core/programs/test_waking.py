@@ -8,7 +8,7 @@ import pytest
 
 from core import tickets
 from tests.core.programs.coaching import daily, step
-from tests.core.programs.sending import DAY, Sending, sending
+from tests.core.programs.sends.sending import DAY, Sending, sending
 from tests.learners import Learner
 
 SOON = timedelta(seconds=1)

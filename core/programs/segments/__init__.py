@@ -1,0 +1,1 @@
+"""Segments: one filter over contacts, compiled to SQL."""

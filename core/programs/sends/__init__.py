@@ -1,0 +1,1 @@
+"""Sends: what is due, what must pass before it leaves, and the words it leaves with."""
