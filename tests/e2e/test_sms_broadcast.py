@@ -41,7 +41,7 @@ WHERE s.creator_id = $1
 async def come(stage: Stage) -> None:
     """People who agreed to news on paper, from a file."""
     app = stage.app
-    [channel] = await app.fetch(_RATES, {"rates": {"account": 20, "conversation": 0}})
+    [channel] = await app.fetch(_RATES, {"rates": {"account": 3, "conversation": 0}})
     lines = [f"{number},broadcast,sheet 12" for number in NUMBERS]
     data = "\n".join(("phone,consent_purposes,consent_evidence", *lines)).encode()
     await app.runtime.contact_imports.add(app.creator_id, channel["id"], data, actor="test")
