@@ -5,7 +5,8 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -134,13 +135,19 @@ def _modules(
     for extra in extra_folders:
         for file in sorted(extra.glob(f"{family}/*/{module_name}.py")):
             yield str(file), _import_package(family, file)
-    for entry in entry_points(group=group):
+    for entry in _installed(group):
         # The entry point names the package's `channel` or `bot` module; others stand beside it.
         name = f"{entry.value.rpartition('.')[0]}.{module_name}"
         if module_name in ("channel", "bot"):
             yield entry.value, _import(entry.value)
         elif _exists(name):
             yield name, _import(name)
+
+
+@cache
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    """What other packages offer. Looked for once: it reads the files of every package there is."""
+    return tuple(entry_points(group=group))
 
 
 def _exists(name: str) -> bool:
