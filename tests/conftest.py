@@ -7,6 +7,7 @@ as cairn_app on an empty clone of the migrated template; `add_creator` makes a t
 import base64
 import gc
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Protocol
@@ -49,6 +50,10 @@ structlog.configure(
         ),
     ]
 )
+
+# `asyncio.Runner` takes the default handler's place around each test and fixture, and to see whether
+# it is still there `signal` draws the whole test as text. Of a handler of ours it lets go.
+signal.signal(signal.SIGINT, lambda *given: signal.default_int_handler(*given))
 
 # The same examples in every run, and no clock: a slow machine is not a fault of the code. To look
 # further: `make test ARGS="--hypothesis-profile=default …"`.
@@ -126,12 +131,16 @@ async def database_urls(databases: Pool) -> AsyncIterator[DatabaseUrls]:
         yield urls
 
 
+@pytest.fixture(scope="session")
+async def shared_redis(engines: EmbeddedEngines) -> AsyncIterator[redis_client.Redis]:
+    async with redis_client.Redis.from_url(engines.urls.redis) as client:
+        yield client
+
+
 @pytest.fixture
-async def redis_url(engines: EmbeddedEngines) -> str:
+async def redis_url(engines: EmbeddedEngines, shared_redis: redis_client.Redis) -> str:
     """The session's Redis, emptied."""
-    client = redis_client.Redis.from_url(engines.urls.redis)
-    await client.flushall()
-    await client.aclose()
+    await shared_redis.flushall()
     return engines.urls.redis
 
 

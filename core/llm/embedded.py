@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ _UNKNOWN = 0  # <unk>: what an empty text is
 # Characters that take about 0.2 ms: less than the way to a thread and back.
 _AT_ONCE = 600
 _SLICE = 256  # texts before another thread may have the interpreter
+_LOADING = threading.Lock()
 
 Matrix = NDArray[np.float32]
 
@@ -41,16 +43,15 @@ class _Loaded:
 
 
 class WordLlama:
-    """Static 256-dimensional embeddings; loaded once, at the first text (about 0.1 s)."""
+    """Static 256-dimensional embeddings; loaded once a process, at the first text (0.1 s)."""
 
     def __init__(self) -> None:
         self._loaded: _Loaded | None = None
-        self._lock = threading.Lock()
         self._space = EmbeddingSpace(
             name=f"wordllama-{DIMENSIONS}",
             model="wordllama-l2-supercat",
             dimensions=DIMENSIONS,
-            digest=version("wordllama"),
+            digest=_version(),
         )
 
     @property
@@ -69,17 +70,16 @@ class WordLlama:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Unit vectors, one a row. Blocks: call it in a thread."""
-        model = self._load()
+        model = self._loaded or self._load()
         rows = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
             rows[row] = _pool(model, text)
         return rows
 
     def _load(self) -> _Loaded:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _read_files()
-            return self._loaded
+        with _LOADING:
+            self._loaded = _read_files()
+        return self._loaded
 
 
 def _listed(rows: Matrix) -> list[list[float]]:
@@ -96,6 +96,12 @@ def _pool(model: _Loaded, text: str) -> Matrix:
     return mean / np.float32(length) if length > 0 else model.vectors[_UNKNOWN]
 
 
+@cache
+def _version() -> str:
+    return version("wordllama")
+
+
+@cache
 def _read_files() -> _Loaded:
     spec = find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations:

@@ -5,6 +5,7 @@ import asyncio
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 
 from shared.settings import RedisSettings
@@ -12,6 +13,8 @@ from shared.settings import RedisSettings
 # What a command raises when Redis is away, slow, full or not Redis at all.
 REDIS_AWAY = (RedisError, OSError, asyncio.TimeoutError)
 MAX_CONNECTIONS = 50
+# One for all: without it each connection reads the package's version from the disk, on the loop.
+_DRIVER = DriverInfo()
 
 
 def open_redis(settings: RedisSettings) -> "Redis | None":
@@ -25,5 +28,6 @@ def open_redis(settings: RedisSettings) -> "Redis | None":
         socket_timeout=settings.timeout_seconds,
         socket_connect_timeout=settings.timeout_seconds,
         retry=Retry(NoBackoff(), 0),
+        driver_info=_DRIVER,
     )
     return Redis.from_pool(pool)

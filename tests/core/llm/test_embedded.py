@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.llm.embedded import WordLlama
+from core.llm.embedded import WordLlama, _read_files
 
 TEXTS = ["How do habits form?", "Sleep well.", "習慣を作る", "🎉", "a" * 5000, "two\nlines"]
 
@@ -78,6 +78,7 @@ def test_hardly_any_text_is_safe(text: str) -> None:
 
 
 async def test_a_hundred_callers_load_it_once_and_the_loop_goes_on() -> None:
+    _read_files.cache_clear()
     model = WordLlama()
     ticks = 0
 
@@ -92,6 +93,7 @@ async def test_a_hundred_callers_load_it_once_and_the_loop_goes_on() -> None:
     ticking.cancel()
     assert all(vector == vectors[0] for vector in vectors)
     assert ticks > 10
+    assert _read_files.cache_info().misses == 1
 
 
 _MODEL = WordLlama()
