@@ -23,6 +23,7 @@ NAMES = (
     "crowded_retrieval",
     "broadcasts",
     "scheduling",
+    "punctuality",
     "year",
 )
 

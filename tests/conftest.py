@@ -51,8 +51,8 @@ structlog.configure(
     ]
 )
 
-# `asyncio.Runner` takes the default handler's place around each test and fixture, and to see whether
-# it is still there `signal` draws the whole test as text. Of a handler of ours it lets go.
+# `asyncio.Runner` takes the default handler's place around each test and fixture, and to see if it
+# is still there `signal` draws the whole test as text. A handler of ours is left alone.
 signal.signal(signal.SIGINT, lambda *given: signal.default_int_handler(*given))
 
 # The same examples in every run, and no clock: a slow machine is not a fault of the code. To look

@@ -47,7 +47,9 @@ INSERT INTO app.ai_conversations (creator_id, id, channel_id, contact_id, key, a
 SELECT $1, id, $2, id, id, jsonb_build_object('chat', id, 'person', id) FROM given
 """
 _NEXT = """
-SELECT min(due_at) AS at FROM app.scheduled_sends WHERE creator_id = $1 AND state = 'waiting'
+SELECT min(due_at) AS at FROM app.scheduled_sends
+WHERE creator_id = $1 AND state = 'waiting' AND due_slot = (
+  SELECT min(due_slot) FROM app.scheduled_sends WHERE creator_id = $1 AND state = 'waiting')
 """
 _HANDLED = """
 SELECT s.contact_id, c.timezone, s.step_key, s.planned_at, s.settled_at, s.state, s.skip_reason,
