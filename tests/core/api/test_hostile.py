@@ -213,6 +213,7 @@ async def test_a_closed_chat_ends_its_streams(
     statement: str,
 ) -> None:
     monkeypatch.setattr(events, "PING_SECONDS", 0.0)
+    monkeypatch.setattr(events, "SAFETY_POLL_SECONDS", 0.2)
     async with streaming(base_url, visitor) as stream:
         await visitor.post({"id": str(uuid4()), "text": "one"})
         await eventually(lambda: stream.texts() == ["one"])
