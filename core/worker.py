@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from pgqueuer import Job
-from pgqueuer.core.qm import QueueManager
 
 from core.channels import Listens
 from core.jobs import JobKind, PoolDriver, queries, read_payload
+from core.places import Handler, PlacedManager, in_place, in_turn
 from core.privacy import retention
 from core.privacy.jobs import sweep_privacy
+from core.programs.broadcasts.closing import sweep_broadcasts
 from core.programs.entering import sweep_segments
 from core.runtime import Runtime
 from core.sweeper import sweep, sweep_documents, sweep_imports, sweep_migrations
@@ -41,8 +42,6 @@ IMPORT_PLACES = 2  # of each worker: a file of contacts is in no hurry
 # Of a worker's places, those that migrations of embeddings may take.
 MIGRATIONS_SHARE = 10
 
-_Handler = Callable[[UUID, UUID], Awaitable[None]]
-
 
 class Worker:
     """Runs jobs until stopped. A database that is away pauses it; it comes back by itself."""
@@ -51,12 +50,14 @@ class Worker:
         self._runtime = runtime
         self._settings = runtime.settings.worker
         self._stopping = asyncio.Event()
-        self._manager: QueueManager | None = None
+        self._manager: PlacedManager | None = None
         self._managers: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[None], JobKind] = {}
         self._listening: dict[UUID, asyncio.Task[None]] = {}
         self._errands = asyncio.Semaphore(PRIVACY_PLACES)
         self._importing = asyncio.Semaphore(IMPORT_PLACES)
+        # Many documents at once must leave places for people who wait for an answer.
+        self._ingesting = asyncio.Semaphore(max(1, self._settings.concurrency // 2))
         self._migrating = asyncio.Semaphore(max(1, self._settings.concurrency // MIGRATIONS_SHARE))
 
     async def run(self) -> None:
@@ -107,26 +108,27 @@ class Worker:
         await asyncio.wait({running, shutdown}, return_when=asyncio.FIRST_COMPLETED)
         shutdown.cancel()
 
-    def _new_manager(self) -> QueueManager:
+    def _new_manager(self) -> PlacedManager:
         driver = PoolDriver(self._runtime.database.dispatch_pool)
-        manager = QueueManager(queries(driver), channel=QUEUE.channel)
+        manager = PlacedManager(
+            queries(driver), channel=QUEUE.channel, places={"ingest": self._ingesting}
+        )
         driver.on_lost = manager.shutdown.set
         if self._stopping.is_set():
             manager.shutdown.set()
         self._register(manager, "turn", self._runtime.engine.take_turn)
         self._register(manager, "deliver", self._runtime.outbox.deliver)
-        # Many documents at once must leave places for people who wait for an answer.
-        places = max(1, self._settings.concurrency // 2)
-        self._register(manager, "ingest", self._runtime.knowledge.ingest, places)
-        migrating = _in_place(self._migrating, self._runtime.knowledge.migration.advance)
+        ingesting = in_turn(self._ingesting, self._runtime.knowledge.ingest)
+        self._register(manager, "ingest", ingesting)
+        migrating = in_place(self._migrating, self._runtime.knowledge.migration.advance)
         self._register(manager, "migrate", migrating)
-        self._register(manager, "export", _in_place(self._errands, self._runtime.privacy.export))
-        self._register(manager, "erase", _in_place(self._errands, self._runtime.privacy.erase))
-        importing = _in_place(self._importing, self._runtime.contact_imports.advance)
+        self._register(manager, "export", in_place(self._errands, self._runtime.privacy.export))
+        self._register(manager, "erase", in_place(self._errands, self._runtime.privacy.erase))
+        importing = in_place(self._importing, self._runtime.contact_imports.advance)
         self._register(manager, "import", importing)
         return manager
 
-    async def _run(self, manager: QueueManager) -> None:
+    async def _run(self, manager: PlacedManager) -> None:
         try:
             await manager.run(
                 dequeue_timeout=timedelta(seconds=DEQUEUE_SECONDS),
@@ -153,11 +155,7 @@ class Worker:
             if kind in kinds:
                 task.cancel()
 
-    def _register(
-        self, manager: QueueManager, kind: JobKind, handler: _Handler, places: int = 0
-    ) -> None:
-        """Let `handler` do these jobs, at most `places` at once among all workers; 0: any."""
-
+    def _register(self, manager: PlacedManager, kind: JobKind, handler: Handler) -> None:
         async def run(job: Job) -> None:
             creator_id, subject_id = read_payload(job.payload)
             task = asyncio.current_task()
@@ -171,7 +169,7 @@ class Worker:
             finally:
                 del self._running[task]
 
-        manager.entrypoint(kind, concurrency_limit=places)(run)
+        manager.entrypoint(kind)(run)
 
     async def _declare(self) -> None:
         """Bring every creator the programs that bots declare by now, once, beside other work."""
@@ -220,6 +218,7 @@ class Worker:
             with _survived("watch.failed"):
                 await sweep_segments(database, clock.now())
                 await watch_tickets(database, clock.now())
+                await sweep_broadcasts(database)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _listen(self) -> None:
@@ -266,20 +265,6 @@ class Worker:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-
-def _in_place(places: asyncio.Semaphore, handler: _Handler) -> _Handler:
-    """Where this worker has a place; what stays due, the sweeper brings back.
-
-    A limit among all workers would count the jobs of dead ones.
-    """
-
-    async def run(creator_id: UUID, subject_id: UUID) -> None:
-        if not places.locked():
-            async with places:
-                await handler(creator_id, subject_id)
-
-    return run
 
 
 @contextmanager
