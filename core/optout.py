@@ -7,14 +7,19 @@ itself, except where the platform's own opt-out lets nothing through.
 import unicodedata
 from collections.abc import Mapping
 
+from core.languages import closest, in_language
+from core.optout_texts import TEXTS, Texts
+
 # In the words that carriers and platforms made customary; phrases are separated by commas.
+# They are written in every language, so they tell of none.
+_STOP_ANYWHERE = "stop, stopp, stopall, unsubscribe, optout, opt-out, opt out"
+# A word of several languages is the contact's own, else the first's.
 _STOP = {
-    "en": "stop, stopall, unsubscribe, optout, opt-out, opt out",
-    "de": "stopp, abmelden, abbestellen",
+    "de": "abmelden, abbestellen",
     "fr": "arrêt, arret, arrêter, arreter, désabonner, desabonner, désinscrire, se désabonner",
-    "es": "alto, baja, parar, darse de baja",
-    "pt": "pare, sair, descadastrar",
     "it": "basta, ferma, disiscrivi, disiscrivimi",
+    "es": "alto, baja, parar, basta, darse de baja",
+    "pt": "pare, parar, basta, sair, descadastrar",
     "nl": "afmelden, uitschrijven",
     "pl": "wypisz, wypisz mnie",
     "tr": "durdur, abonelikten çık, abonelikten cik",
@@ -26,8 +31,8 @@ _STOP_AT_HOME = {"tr": "dur, ret", "nl": "stoppen", "pl": "dość, dosc"}
 _CARRIERS_STOP = "cancel, end, quit, revoke"
 CARRIERS = frozenset({"sms"})
 
+_START_ANYWHERE = "start, unstop, subscribe"
 _START = {
-    "en": "start, unstop, subscribe",
     "de": "anmelden",
     "fr": "reprendre",
     "es": "alta",
@@ -44,25 +49,14 @@ def _split(words: str) -> frozenset[str]:
     return frozenset(word.strip() for word in words.split(","))
 
 
-def _all(words: Mapping[str, str]) -> frozenset[str]:
-    return frozenset[str]().union(*map(_split, words.values()))
+def _all(anywhere: str, words: Mapping[str, str]) -> frozenset[str]:
+    return _split(anywhere).union(*map(_split, words.values()))
 
 
-STOP_WORDS = _all(_STOP)
-START_WORDS = _all(_START)
+STOP_WORDS = _all(_STOP_ANYWHERE, _STOP)
+START_WORDS = _all(_START_ANYWHERE, _START)
 _CARRIERS_WORDS = _split(_CARRIERS_STOP)
 _JOIN_WORDS = _split(_JOIN)
-
-STOPPED = (
-    "You won't get messages from me any more unless you write first. Write /start to change that."
-)
-RESUMED = "You'll get messages from me again. Write /stop to end that."
-# Where numbers are texted: what carriers expect of the first text after somebody agreed.
-# https://www.twilio.com/docs/messaging/guides/opt-in-confirmation
-JOINED = (
-    "{sender}: you agreed to get texts from us. Msg frequency varies. Msg & data rates may apply. "
-    "Reply HELP for help, STOP to cancel."
-)
 
 
 def is_stop(text: str, *, channel: str = "", locale: str | None = None) -> bool:
@@ -70,7 +64,8 @@ def is_stop(text: str, *, channel: str = "", locale: str | None = None) -> bool:
     word = _word(text)
     if word in STOP_WORDS or (channel in CARRIERS and word in _CARRIERS_WORDS):
         return True
-    return word in _split(_STOP_AT_HOME.get((locale or "").split("-")[0].lower(), "stop"))
+    home = closest(_STOP_AT_HOME, locale)
+    return home is not None and word in _split(_STOP_AT_HOME[home])
 
 
 def is_start(text: str) -> bool:
@@ -81,6 +76,18 @@ def is_start(text: str) -> bool:
 def is_join(text: str, *, channel: str) -> bool:
     """Whether a whole message agrees to texts, where that needs an explicit yes."""
     return channel in CARRIERS and _word(text) in _JOIN_WORDS
+
+
+def texts_for(text: str, *locales: str | None) -> Texts:
+    """What is said to this wish: in the language of its word, else in the first of these."""
+    word = _word(text)
+    spoken = [
+        language
+        for words in (_STOP, _START)
+        for language, listed in words.items()
+        if word in _split(listed)
+    ]
+    return in_language(TEXTS, closest(spoken, *locales, *spoken), *locales)
 
 
 def _word(text: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from core.consent import EXPLICIT_TYPES, find_person
+from core.languages import in_language
+from core.optout_texts import TEXTS
 from shared.database import PgConnection
 from shared.errors import NotFound
 from shared.messages import Message
@@ -21,7 +23,7 @@ _PURPOSE = "unsubscribe-link"
 _MAC_BYTES = 16
 _HASH_BYTES = 32
 MAX_CHARACTERS = 600
-LABEL = "No more of these"
+_LANGUAGES = "SELECT language, locale FROM app.contacts WHERE creator_id = $1 AND id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +49,14 @@ class Links:
         wish = Wish(creator_id=creator_id, scope=scope, address_hash=hashed, purpose=purpose)
         return f"{self._base_url}/u/{sign(self._keys, wish)}"
 
-    def ended(self, message: Message, person: Person, purpose: str) -> Message:
+    def ended(
+        self, message: Message, person: Person, purpose: str, *locales: str | None
+    ) -> Message:
         """The message with the link under it; as it is where a text says STOP instead."""
         if not self._base_url or person.channel_type in EXPLICIT_TYPES:
             return message
-        text = f"{message.text}\n\n[{LABEL}]({self.of(person, purpose)})"
+        label = in_language(TEXTS, *locales).link
+        text = f"{message.text}\n\n[{label}]({self.of(person, purpose)})"
         return message.model_copy(update={"text": text})
 
 
@@ -96,3 +101,11 @@ async def find(connection: PgConnection, wish: Wish) -> Person:
     return Person(
         creator_id=wish.creator_id, scope=wish.scope, address="", hashed=wish.address_hash
     )
+
+
+async def languages_of(connection: PgConnection, person: Person) -> tuple[str | None, ...]:
+    """Their own language, then their device's; none of who is no contact any more."""
+    if person.contact_id is None:
+        return ()
+    row = await connection.fetchrow(_LANGUAGES, person.creator_id, person.contact_id)
+    return (row["language"], row["locale"]) if row else ()

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from core.languages import FALLBACK, in_language
+
 MAX_READ = 8000  # characters of a message that are looked at
 
 _PHRASES: Mapping[str, str] = {
@@ -135,11 +137,9 @@ def crisis_text(locale: str | None, own: Mapping[str, str] | None = None) -> str
 
     `own` are the creator's texts by language; `{line}` in them is the help line.
     """
-    language, _, region = (locale or "en").replace("_", "-").partition("-")
-    language = language.lower()
-    country = region.upper()[-2:] or _COUNTRY_OF_LANGUAGE.get(language, "")
-    texts = {**TEXTS, **(own or {})}
-    text = texts.get((locale or "").lower()) or texts.get(language) or texts["en"]
+    language, _, region = (locale or FALLBACK).replace("_", "-").partition("-")
+    country = region.upper()[-2:] or _COUNTRY_OF_LANGUAGE.get(language.lower(), "")
+    text = in_language({**TEXTS, **(own or {})}, locale)
     return text.replace("{line}", f"**{_LINES.get(country, _ELSEWHERE)}**.")
 
 

@@ -71,6 +71,7 @@ class Work:
     asked: tuple[Asked, ...] = ()  # questions that may stand open, the latest first
     is_enrolled: bool = False  # in a program that goes on
     goals: tuple[str, ...] = ()  # what they work on, the latest first
+    creator_locale: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -127,7 +128,8 @@ SELECT b.*, v.address, c.name, c.locale, c.language, c.timezone, c.memory,
     AS is_enrolled,
   ARRAY(SELECT g.title FROM app.goals g
         WHERE g.creator_id = $1 AND g.contact_id = b.contact_id AND g.status = 'active'
-        ORDER BY g.created_at DESC, g.id DESC LIMIT $3) AS goals
+        ORDER BY g.created_at DESC, g.id DESC LIMIT $3) AS goals,
+  (SELECT locale FROM app.creators WHERE creator_id = $1) AS creator_locale
 FROM begun b
 JOIN app.ai_conversations v ON v.creator_id = $1 AND v.id = $2
 JOIN app.contacts c ON c.creator_id = $1 AND c.id = b.contact_id
@@ -245,6 +247,7 @@ async def recall(connection: PgConnection, lease: Lease) -> Work | None:
         asked=await read_asked(connection, lease.creator_id, row["asked"]),
         is_enrolled=row["is_enrolled"],
         goals=tuple(row["goals"]),
+        creator_locale=row["creator_locale"],
     )
 
 

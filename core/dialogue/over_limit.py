@@ -9,6 +9,7 @@ import re
 from core import optout
 from core.dialogue import handoff
 from core.dialogue.dispatch import Hearing, run
+from core.languages import in_language
 from core.llm.phrases import language_for
 from shared.utils.clock import utc_now
 
@@ -52,4 +53,4 @@ def _tell_once_a_day(heard: Hearing) -> None:
     heard.session[TOLD] = today
     work = heard.work
     language = language_for(work.language, work.text, work.locale or heard.turn.locale)
-    heard.turn.say(LINES.get(language, LINES["en"]))
+    heard.turn.say(in_language(LINES, language))

@@ -11,17 +11,13 @@ from typing import Literal
 from core import consent, optout
 from core.dialogue.commands import Builtin, Call
 from core.dialogue.memory import Effect
+from core.optout_texts import Texts
 from shared.database import PgConnection
+from shared.markdown import escape
 from shared.models.consents import ALL, Person, Said, Source
 
 Change = Literal["stop", "resume", "agree"]
 
-STOPPED_ONE = (
-    "You won't get {what} from me any more. Take that back with `/subscribe {what}`, or end all "
-    "messages with `/stop`."
-)
-AGREED = "You'll get {what} from me from now on. End that with `/stop {what}`."
-ASK_PURPOSE = "Write `/subscribe` and one of: {names}."
 WORDS_KEPT = 100  # of what was said, as evidence
 QUESTION_KEPT = 300  # of what it answers, from its end
 
@@ -34,19 +30,21 @@ async def stop(call: Call) -> None:
         await _stop_some(call, purposes)
         return
     call.effects.append(_effect(call, "stop", [ALL]))
-    call.turn.say(optout.STOPPED)
+    texts = _texts(call)
+    call.turn.say(_from(call, texts.texted_stopped) if _is_texted(call) else texts.stopped)
 
 
 async def resume(call: Call) -> None:
     """Write to this person again, about what they had agreed to."""
     call.effects.append(_effect(call, "resume", [ALL]))
-    call.turn.say(optout.RESUMED)
+    texts = _texts(call)
+    call.turn.say(_from(call, texts.texted_resumed) if _is_texted(call) else texts.resumed)
 
 
 async def join(call: Call) -> None:
     """Take the explicit yes that a channel needs, and confirm it in carriers' words."""
     call.effects.append(_effect(call, "agree", consent.GRANTED_BY_START))
-    call.turn.say(optout.JOINED.format(sender=call.sender or "We"))
+    call.turn.say(_from(call, _texts(call).texted_joined))
 
 
 async def subscribe(call: Call) -> None:
@@ -54,7 +52,7 @@ async def subscribe(call: Call) -> None:
     if purposes := _named(call):
         await _agree(call, purposes)
     else:
-        call.turn.say(ASK_PURPOSE.format(names=", ".join(consent.PURPOSES)))
+        call.turn.say(_texts(call).ask_purpose.format(names=", ".join(consent.PURPOSES)))
 
 
 async def picked(call: Call, taken: Container[str]) -> bool:
@@ -71,13 +69,33 @@ COMMANDS: Mapping[str, Builtin] = {"stop": stop, "unsubscribe": stop, "subscribe
 
 async def _stop_some(call: Call, purposes: Sequence[str]) -> None:
     call.effects.append(_effect(call, "stop", purposes))
-    what = " ".join(map(consent.shown, purposes))
-    call.turn.say(STOPPED_ONE.format(what=what))
+    texts = _texts(call)
+    call.turn.say(_about(texts, texts.stopped_some, purposes))
 
 
 async def _agree(call: Call, purposes: Sequence[str]) -> None:
     call.effects.append(_effect(call, "agree", purposes))
-    call.turn.say(AGREED.format(what=" ".join(map(consent.shown, purposes))))
+    texts = _texts(call)
+    call.turn.say(_about(texts, texts.agreed, purposes))
+
+
+def _texts(call: Call) -> Texts:
+    work, turn = call.work, call.turn
+    return optout.texts_for(turn.text, work.language, turn.locale, work.creator_locale)
+
+
+def _is_texted(call: Call) -> bool:
+    return call.turn.channel in optout.CARRIERS
+
+
+def _from(call: Call, text: str) -> str:
+    return text.format(sender=escape(call.sender))
+
+
+def _about(texts: Texts, text: str, purposes: Sequence[str]) -> str:
+    return text.format(
+        what=", ".join(map(texts.named, purposes)), names=" ".join(map(consent.shown, purposes))
+    )
 
 
 def _named(call: Call) -> list[str]:

@@ -6,8 +6,11 @@ import pytest
 
 from core import optout
 from core.channels import OptEvent, Parsed
+from core.optout_texts import TEXTS
 from tests.core.test_inbox import envelope
 from tests.learners import Learner, work
+
+EN = TEXTS["en"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ async def noted(learner: Learner) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("text", ["/stop", "STOP", "stopp"])
 async def test_stop_is_confirmed_once_and_remembered(learner: Learner, text: str) -> None:
     [sent] = await learner.asks(text)
-    assert sent.text == optout.STOPPED
+    assert sent.text == EN.stopped
     row = await identity(learner)
     assert (row["reachable"], row["opted_out_at"] is not None) == ("yes", True)
     await learner.asks(text)
@@ -97,7 +100,7 @@ async def test_who_asks_after_stopping_is_answered(learner: Learner) -> None:
 async def test_start_begins_again(learner: Learner, text: str) -> None:
     await learner.asks("/stop")
     sent = await learner.asks(text)
-    assert sent[0].text == optout.RESUMED
+    assert sent[0].text == EN.resumed
     assert (await identity(learner))["opted_out_at"] is None
     assert [action for action, _ in await noted(learner)] == [
         "contact.opted_out",
@@ -107,14 +110,14 @@ async def test_start_begins_again(learner: Learner, text: str) -> None:
 
 async def test_start_without_an_opt_out_only_greets(learner: Learner) -> None:
     sent = await learner.asks("/start")
-    assert all(one.text != optout.RESUMED for one in sent)
+    assert all(one.text != EN.resumed for one in sent)
     assert await noted(learner) == []
 
 
 async def test_a_stop_in_the_middle_of_a_form_ends_it(learner: Learner) -> None:
     await learner.asks("/goal")
     [sent] = await learner.asks("STOP")
-    assert sent.text == optout.STOPPED
+    assert sent.text == EN.stopped
     [sent] = await learner.asks("/cancel")
     assert "nothing to cancel" in sent.text
 

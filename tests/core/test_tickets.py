@@ -9,7 +9,7 @@ import pytest
 
 from core import tickets
 from core.dialogue.crisis import crisis_text
-from core.optout import STOPPED
+from core.optout_texts import TEXTS
 from core.ticket_watch import watch_tickets
 from core.tickets import Opening, TicketClosed, TicketTaken
 from shared.database import PgConnection
@@ -85,7 +85,7 @@ async def test_the_bot_goes_on_until_somebody_comes_and_is_silent_then(learner: 
 async def test_stop_is_heard_while_a_person_answers(learner: Learner) -> None:
     await learner.asks("/human")
     await taken(learner)
-    assert texts(await learner.asks("STOP"))[0].startswith(STOPPED[:20])
+    assert texts(await learner.asks("STOP"))[0].startswith(TEXTS["en"].stopped[:20])
 
 
 async def test_a_coach_who_writes_has_the_conversation_and_gives_it_back(learner: Learner) -> None:

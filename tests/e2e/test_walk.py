@@ -12,7 +12,7 @@ import pytest
 
 from adapters.sms.emulator_people import ADA, BEN
 from core.dialogue.crisis import TEXTS
-from core.optout import RESUMED, STOPPED
+from core.optout_texts import TEXTS as OPTOUT_TEXTS
 from shared.embedded.engines import discard
 from tests.e2e.dev import Dev, developing
 from tests.e2e.walking import MINUTE, Person, Walk
@@ -162,11 +162,11 @@ async def test_nothing_comes_after_a_stop_and_no_burst_after_a_start(ben: Person
     asked_before = await ben.times(ASKED)
     await ben.walk.passes()
     await ben.hears(ASKED)
-    await ben.says("STOP", STOPPED)
+    await ben.says("STOP", OPTOUT_TEXTS["en"].stopped)
     await ben.walk.until(await ben.walk.next_weekday(THURSDAY, "12:00", ben.zone))
     assert await ben.news() == []
     assert await ben.sends(state="waiting") == []
-    await ben.says("/start", RESUMED)
+    await ben.says("/start", OPTOUT_TEXTS["en"].resumed)
     await ben.hears("I'm your coach")
     await ben.walk.passes(60)
     assert await ben.news() == []

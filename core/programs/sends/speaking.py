@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from uuid import UUID
 
+from core.languages import FALLBACK, closest
 from core.programs.check_ins.answers import choices_for
 from core.programs.definition import Content, Expects
 from shared.markdown import escape
 from shared.messages import Message
 
-FALLBACK = "en"
 SILENT = Message(text="")
 _PLACEHOLDER = re.compile(r"(,?[ \t]*)\{([A-Za-z_]+(?::[^{}\s]*)?)\}")
 _LOST_BEGINNING = re.compile(r"^[\s,;:]+")
@@ -20,13 +20,8 @@ _LOST_BEGINNING = re.compile(r"^[\s,;:]+")
 
 def in_language(content: Mapping[str, Content], *locales: str | None) -> tuple[str, Content] | None:
     """(language, content) in the first of these that there is, else English, else any."""
-    by_tag = {tag.lower().replace("_", "-"): tag for tag in content}
-    for locale in (*locales, FALLBACK):
-        wanted = (locale or "").lower().replace("_", "-")
-        for tag in (wanted, wanted.partition("-")[0]):
-            if tag in by_tag:
-                return by_tag[tag], content[by_tag[tag]]
-    return next(iter(content.items()), None)
+    tag = closest(content, *locales, FALLBACK)
+    return (tag, content[tag]) if tag is not None else next(iter(content.items()), None)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

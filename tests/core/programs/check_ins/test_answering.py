@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.optout import STOPPED
+from core.optout_texts import TEXTS
 from core.programs.check_ins.words import WORDS, words_in
 from core.runtime import Runtime
 from shared.models import goals
@@ -170,7 +170,7 @@ async def test_a_command_and_the_bots_own_words_come_first(coach: Coach, learner
 async def test_stop_in_the_middle_of_a_question_ends_it(coach: Coach, learner: Learner) -> None:
     await enrol(coach, learner, asks())
     await tomorrow(learner)
-    assert await answered(learner, "stop") == [STOPPED]
+    assert await answered(learner, "stop") == [TEXTS["en"].stopped]
     assert await tomorrow(learner) == []
     assert await kept(coach) == []
 
