@@ -36,6 +36,7 @@ REVIEWED_POLICIES = [
     f"embedding_migrations dispatch_sees_open r cairn_dispatch {OPEN}",
     f"coaching_programs dispatch_sees_looks r cairn_dispatch {LOOKS}",
     f"scheduled_sends dispatch_sees_waiting r cairn_dispatch {WAITING}",
+    "broadcasts dispatch_sees_running r cairn_dispatch (state = 'running'::text)",
     f"tickets dispatch_sees_overdue r cairn_dispatch {OVERDUE}",
     f"contact_imports dispatch_sees_open r cairn_dispatch {RUNNING}",
     f"contact_exports dispatch_sees_open r cairn_dispatch {RUNNING}",
@@ -53,6 +54,7 @@ REVIEWED_COLUMNS = {
     "cairn_dispatch SELECT coaching_programs": "creator_id id status looks_at",
     "cairn_dispatch SELECT scheduled_sends": "creator_id state due_at due_slot settled_at"
     " answer_until answered_at missed_at",
+    "cairn_dispatch SELECT broadcasts": "creator_id state",
     "cairn_dispatch SELECT tickets": "creator_id id state respond_by overdue_at",
     "cairn_dispatch SELECT contact_imports": "creator_id id state due_at",
     "cairn_dispatch SELECT contact_exports": "creator_id id state due_at",
