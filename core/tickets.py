@@ -62,7 +62,8 @@ WHERE creator_id = $1 AND id = $2
 _OWNER = """
 UPDATE app.ai_conversations SET status = $3 WHERE creator_id = $1 AND id = $2 RETURNING contact_id
 """
-# What waited for a person to end the talk is due at once; what a scheduler holds, in minutes.
+# What waited for a person to end the talk is due at once. After `_OWNER`: a scheduler that puts
+# something off at this moment holds the conversation, or sees that it was given back.
 _WAKE = """
 UPDATE app.scheduled_sends SET due_at = $3
 WHERE creator_id = $1 AND id IN (

@@ -276,11 +276,11 @@ async def revive_paused(db: PgConnection, creator_id: UUID, enrolment_id: UUID, 
 
 
 async def wake_program(db: PgConnection, creator_id: UUID, program_id: UUID, now: datetime) -> int:
-    """Look again at what was put off because the program was paused."""
+    """Look again at what was put off because the program was paused; why it is late is kept."""
     tag = await db.execute(
         """
         UPDATE app.scheduled_sends s
-        SET due_at = greatest(planned_at, $3), defer_reason = NULL
+        SET due_at = greatest(planned_at, $3)
         WHERE s.creator_id = $1 AND s.source_kind = 'step' AND s.state = 'waiting'
           AND s.defer_reason = 'program_paused'
           AND s.source_id IN (SELECT id FROM app.enrolments

@@ -6,7 +6,7 @@ leaves its send to the scheduler, which lets the program go on without it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -77,7 +77,10 @@ class DueTurns:
         verdict = gates.judge(send, subjects[0].facts, now)
         place = verdict.place
         if place is not None and place.conversation_id != work.conversation_id:
-            verdict = Verdict(kind="defer", reason=_MOVED.reason, until=now)
+            verdict = _MOVED
+        if verdict.kind == "defer" and verdict.reason in gates.IMPOSED:
+            # It may end before our commit: the scheduler makes certain, at its next tick.
+            verdict = replace(verdict, until=now)
         return Due(subject=subjects[0], verdict=verdict, written=compose(subjects[0]))
 
     def settle(self, creator_id: UUID, due: Due, work: Work, said: Said) -> Effect:

@@ -17,7 +17,7 @@ from core.pace import rates_of
 from core.policies import Policy, load_policy
 from core.programs import flow
 from core.programs.check_ins.progress import Progress, read_progress
-from core.programs.definition import QuietHours
+from core.programs.definition import QuietHours, Step
 from core.programs.moves import LULL
 from core.programs.sends import caps
 from core.programs.sends.claims import Send
@@ -316,11 +316,19 @@ def quiet_of(person: Record, source: Source, creator: Creator) -> QuietHours | N
 
 def _is_late(send: Send, source: Source, now: datetime) -> bool:
     """Whether it was missed, by us or because others held it up, and isn't made up for."""
-    is_ours = send.defer_reason is not None and send.defer_reason not in IMPOSED
-    if is_ours or source.enrolled is None or source.step is None:
+    if source.enrolled is None or source.step is None or not _may_be_late(send, source.step):
         return False
     definition, state = source.enrolled.program.definition, source.enrolled.state
     return flow.lateness(definition, state, send.step_key, send.occurrence, now) == "skip"
+
+
+def _may_be_late(send: Send, step: Step) -> bool:
+    """Waits of ours make nothing late. Where others hold it up, the author who said until when
+    the words are good has decided; of several that wait only the latest is sent, all the same."""
+    if send.defer_reason is None:
+        return True
+    is_good = send.window_end is not None and step.late_policy != "collapse"
+    return send.defer_reason in IMPOSED and not is_good
 
 
 def _has_replied(send: Send, source: Source, person: Record, now: datetime) -> bool:

@@ -17,7 +17,17 @@ from core.consent import Person, scope_of
 from core.jobs import PROACTIVE, enqueue_many
 from core.live import CHANGED, LiveBus
 from core.programs import flow
-from core.programs.sends import claims, facts, gates, onward, releasing, silence, sources, speaking
+from core.programs.sends import (
+    claims,
+    facts,
+    gates,
+    holding,
+    onward,
+    releasing,
+    silence,
+    sources,
+    speaking,
+)
 from core.programs.sends.composing import compose
 from core.programs.sends.facts import Creator, Subject
 from core.programs.sends.gates import Place, Verdict
@@ -180,6 +190,7 @@ class Scheduler:
         subjects = await facts.read(connection, creator, spoken, now)
         paces = await Paces.read(connection, creator_id, now)
         judged = [(one, gates.judge(one.send, one.facts, now)) for one in subjects]
+        judged = await holding.held_certainly(connection, creator_id, judged)
         judged = _within_limits(judged, creator, paces, now)
         places = await _conversations(connection, creator_id, judged)
         links = self._links if creator.policy.unsubscribe_links else None
