@@ -13,6 +13,7 @@ import phonenumbers
 
 from core.rag.reading.plain import decode
 from shared.errors import InvalidInput
+from shared.utils.spreadsheets import restored
 from shared.utils.text import clean_text, is_blank
 from shared.utils.zones import is_language_tag, is_zone
 
@@ -21,10 +22,13 @@ MAX_COLUMNS = 60
 MAX_NAME = 200
 MAX_VALUE = 1000
 MAX_CELL = 100_000  # characters
+MAX_LINE = 500_000  # characters: of a million commas the reader would make a million cells
+MAX_LINES = 5 * MAX_ROWS  # with those that are empty, and line breaks within cells
 MAX_TAGS = 50
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 _SEPARATORS = ",;\t|"
+_END = "\0"  # in no text that is read
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _ADDRESS = re.compile(r"[!-~]{1,200}")
 _ADDRESSES = ("phone", "address")
@@ -82,39 +86,63 @@ class Table:
 
 def read_table(data: bytes) -> Table:
     """Raises InvalidInput for what is no table of contacts."""
-    text = clean_text(decode(data))
-    lines = _lines(text)
-    header = tuple(_column(name) for name in next(lines, (0, []))[1])
-    if not set(header) & set(_ADDRESSES):
-        raise InvalidInput(
-            "the first line must name the columns, `phone` or `address` among them",
-            code="no_address_column",
-        )
+    text = decode(data)
+    if "\0" in text:  # a workbook, an archive, a picture
+        raise InvalidInput("save the table as CSV, in UTF-8", code="unsupported_media_type")
+    if max(text.count("\n"), text.count("\r")) > MAX_LINES:
+        raise InvalidInput(f"a file has at most {MAX_LINES} lines", code="too_many_lines")
+    lines = _lines(clean_text(text))
+    header = _header(next(lines, (0, []))[1])
+    rows = list(islice(lines, MAX_ROWS + 1))
+    if len(rows) > MAX_ROWS:
+        raise InvalidInput(f"a file has at most {MAX_ROWS} people", code="too_many_lines")
+    return Table(header=header, rows=rows)
+
+
+def _header(cells: Sequence[str]) -> tuple[str, ...]:
+    header = tuple(_column(name) for name in cells[: MAX_COLUMNS + 1])
     named = [name for name in header if name]
     if len(header) > MAX_COLUMNS or len(named) != len(set(named)):
         raise InvalidInput(
             f"a file has at most {MAX_COLUMNS} columns, each named once", code="bad_columns"
         )
-    rows = list(islice(lines, MAX_ROWS + 1))  # of a file of line breaks there are millions
-    if len(rows) > MAX_ROWS:
-        raise InvalidInput(f"a file has at most {MAX_ROWS} lines", code="too_many_lines")
-    return Table(header=header, rows=rows)
+    if not set(header) & set(_ADDRESSES):
+        raise InvalidInput(
+            "the first line must name the columns, `phone` or `address` among them",
+            code="no_address_column",
+        )
+    return header
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line that has some, of no more than are counted."""
     first = text.lstrip("\r\n").split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_SEPARATORS, key=first.count))
+    delimiter = max(_SEPARATORS, key=first.count)
+    reader = csv.reader(_ended(text), delimiter=delimiter)
     line = 1
     try:
         for cells in reader:
+            if cells == [_END] and reader.line_num == line:
+                return
             # The module's own limit is one for the whole process, and others may have raised it.
             if any(len(cell) > MAX_CELL for cell in cells):
                 raise csv.Error("a cell is too long")
+            if cells and _END in cells[-1]:
+                raise csv.Error("a quote never closes")
             if any(cell.strip() for cell in cells):
-                yield line, cells
+                yield line, cells[: MAX_COLUMNS + 1]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InvalidInput(f"line {line} can't be read as CSV", code="bad_csv") from error
+        raise InvalidInput(f"line {line} can't be read as CSV: {error}", code="bad_csv") from error
+
+
+def _ended(text: str) -> Iterator[str]:
+    """The lines of a text, and one that is none: who finds it in a cell left a quote open."""
+    for line in io.StringIO(text, newline=""):
+        if len(line) > MAX_LINE:
+            raise csv.Error("it is too long")
+        yield line
+    yield _END
 
 
 def _column(name: str) -> str:
@@ -126,11 +154,9 @@ def read_row(header: Sequence[str], line: int, cells: Sequence[str], how: Readin
     """One line's values. Raises Refused with the first thing that is wrong with it."""
     if len(cells) > len(header):
         raise Refused("it has more values than the first line has columns")
-    values = {
-        name: cell.strip()
-        for name, cell in zip(header, cells, strict=False)
-        if name and cell.strip()
-    }
+    # What we exported comes back as it was, but for the spaces around it.
+    named = zip(header, (restored(cell.strip()).strip() for cell in cells), strict=False)
+    values = {name: cell for name, cell in named if name and cell}
     if any(len(value) > MAX_VALUE for value in values.values()):
         raise Refused(f"a value is longer than {MAX_VALUE} characters")
     return Row(

@@ -8,9 +8,7 @@ from typing import Any
 
 import orjson
 
-# A cell that begins so is run as a formula when the file is opened; their wide forms too.
-# https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from shared.utils.spreadsheets import defused
 
 
 def json_rows(rows: Iterable[Mapping[str, Any]]) -> list[bytes]:
@@ -47,8 +45,7 @@ def cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
-    text = value if isinstance(value, str) else _as_text(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return defused(value if isinstance(value, str) else _as_text(value))
 
 
 def _as_text(value: Any) -> str:

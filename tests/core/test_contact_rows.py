@@ -1,15 +1,19 @@
 """A file of contacts as people make them: encodings, separators, and lines that can't be taken."""
 
+import gzip
 from datetime import UTC, datetime
 
 import pytest
 
-from core.contact_rows import Reading, Refused, Row, read_row, read_table
+from core.contact_rows import MAX_COLUMNS, Reading, Refused, Row, read_row, read_table
+from core.privacy.files import csv_line
 from shared.errors import InvalidInput
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 SMS = Reading(channel_type="sms", region="US", now=NOW)
 TELEGRAM = Reading(channel_type="telegram", region=None, now=NOW)
+
+NAMES = ["=1", "+Ada", "-Ada", "@Ada", "\tAda", "\rAda", "＝Ada", "'=Ada", "''-1", "'Ada", "O'Hara"]
 
 
 def rows(data: bytes | str, how: Reading = SMS) -> list[Row]:
@@ -68,6 +72,26 @@ def test_what_a_line_may_tell() -> None:
     assert consent.evidence == {"line": 2, "source": "form", "text": "sheet 12"}
 
 
+def test_a_quote_within_a_value_opens_nothing() -> None:
+    ada, pipe = rows('phone,name\n+14155550100,"Ada" Lovelace\n+14155550101,5" pipe')
+    assert (ada.name, pipe.name) == ("Ada Lovelace", '5" pipe')
+
+
+def test_a_line_with_many_more_values_is_refused_alone() -> None:
+    wide = "+14155550100" + "," * 100_000
+    table = read_table(f"phone,name\n{wide}\n+14155550101,Ada\n".encode())
+    assert [len(cells) for _, cells in table.rows] == [MAX_COLUMNS + 1, 2]
+    assert "more values" in refusal(wide)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_was_exported_comes_back_as_it_was(name: str) -> None:
+    data = csv_line(["phone", "name", "city"]) + csv_line(["+14155550100", name, name])
+    [row] = rows(data)
+    # Spaces around a value were never part of it.
+    assert (row.address, row.name, row.attributes["city"]) == ("+14155550100", *[name.strip()] * 2)
+
+
 def test_lines_are_counted_as_an_editor_does() -> None:
     table = read_table(b'phone,note\n+14155550100,"two\nlines"\n\n+14155550101,x\n')
     assert [line for line, _ in table.rows] == [2, 5]
@@ -124,8 +148,37 @@ def test_other_channels_need_no_paper_and_take_their_own_addresses() -> None:
         (b"phone,name,name\n", "bad_columns"),
         (b"phone," + b",".join(b"c%d" % n for n in range(60)), "bad_columns"),
         (b"phone\n" + b"x" * 200_000, "bad_csv"),
+        (b"phone,name\n+14155550100," + b"x," * 400_000, "bad_csv"),
+        (b"phone" + b"," * 1_000_000, "bad_csv"),
+        (b"phone" + b"," * 400_000, "bad_columns"),
+        (b'phone,name\n+14155550100,"Ada\n+14155550101,Bob\n', "bad_csv"),
+        (b'phone,name\n"', "bad_csv"),
+        (b"phone,name\n" + b"\n" * 2_000_000, "too_many_lines"),
+        (b"phone\n" + b"+14155550100\n" * 200_001, "too_many_lines"),
+        (gzip.compress(b"phone\n+14155550100\n", mtime=0), "unsupported_media_type"),
+        (b"PK\x03\x04\x14\x00\x00\x00\x08\x00", "unsupported_media_type"),
+        (b"phone,name\n+14155550100,A\x00da\n", "unsupported_media_type"),
+        ("phone,name\n+14155550100,Ada\n".encode("utf-32"), "unsupported_media_type"),
     ],
-    ids=["nobody", "empty", "binary", "twice", "wide", "endless cell"],
+    ids=[
+        "nobody",
+        "empty",
+        "binary",
+        "twice",
+        "wide",
+        "endless cell",
+        "endless line",
+        "a million columns",
+        "very wide",
+        "open quote",
+        "open quote at the end",
+        "line breaks",
+        "too many people",
+        "gzip",
+        "zip",
+        "NUL",
+        "utf-32",
+    ],
 )
 def test_what_is_no_table_of_contacts_is_refused_whole(data: bytes, code: str) -> None:
     with pytest.raises(InvalidInput) as refused:
