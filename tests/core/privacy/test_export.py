@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.contact_rows import Reading, read_row, read_table
 from core.privacy import export, tables
 from core.privacy.inventory import HOLDINGS
 from core.privacy.jobs import check_file
@@ -16,10 +17,12 @@ from core.runtime import Runtime
 from shared.errors import AttachmentGone, NotFound
 from shared.models import exports
 from shared.models.exports import ExportRow
+from shared.utils.clock import utc_now
 from tests.core.privacy.lives import Life
 
 # Rows come only with other things than these lives do.
 _ELSEWHERE = {"contact_links", "contact_erasures"}
+TELEGRAM = Reading(channel_type="telegram", region=None, now=utc_now())
 
 
 async def exported(life: Life) -> tuple[ExportRow, dict[str, bytes]]:
@@ -81,6 +84,40 @@ async def test_a_spreadsheet_takes_nothing_for_a_formula(ada: Life) -> None:
     _, files = await exported(ada)
     texts = [row["text"] for row in rows_of(files["messages.csv"])]
     assert texts[1] == '\'=HYPERLINK("http://evil")\r\nand a second line'
+
+
+FORMULAS = ("=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "＝1")
+
+
+async def test_no_cell_of_any_file_is_run(ada: Life) -> None:
+    for formula in FORMULAS:
+        await ada.says(formula)
+    await ada.run(
+        "UPDATE app.contacts SET name = $3, attributes = $4, tags = $5"
+        " WHERE creator_id = $1 AND id = $2",
+        ada.contact_id,
+        "=cmd()",
+        {"=a": "=b"},
+        ["=c"],
+    )
+    await ada.run("UPDATE app.goals SET title = '@goal' WHERE creator_id = $1")
+    _, files = await exported(ada)
+    tables = {name: rows_of(data) for name, data in files.items() if name.endswith(".csv")}
+    cells = {cell for rows in tables.values() for row in rows for cell in row.values()}
+    assert not {cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))}
+    assert {*(f"'{formula}" for formula in FORMULAS), "'=cmd()", "'@goal"} <= cells
+
+
+async def test_a_name_that_was_exported_is_imported_as_it_was(ada: Life) -> None:
+    for name in ("=cmd()", "'=cmd()", "-Ada", "'Ada"):
+        await ada.run("UPDATE app.contacts SET name = $2 WHERE creator_id = $1", name)
+        _, files = await exported(ada)
+        [told] = rows_of(files["contacts.csv"])
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows([("address", "name"), ("1001", told["name"])])
+        table = read_table(buffer.getvalue().encode())
+        [(line, cells)] = table.rows
+        assert read_row(table.header, line, cells, TELEGRAM).name == name
 
 
 async def test_pages_join_without_a_gap(ada: Life, monkeypatch: pytest.MonkeyPatch) -> None:
