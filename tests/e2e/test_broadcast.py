@@ -70,7 +70,8 @@ class Running:
 @pytest.fixture
 async def running(settings: Settings) -> AsyncIterator[Running]:
     async with open_runtime(quick(settings)) as runtime, new_school(runtime) as app:
-        rates = {"account": 60, "conversation": 0}
+        # So slow that it is on its way for ten seconds, however long each step of a test takes.
+        rates = {"account": 20, "conversation": 0}
         async with on_telegram(app, rates=rates) as learner, working(runtime):
             channel_id = learner.account.channel_id
             async with runtime.database.transaction(app.creator_id) as connection:
