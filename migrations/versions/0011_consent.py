@@ -25,7 +25,6 @@ def upgrade() -> None:
     rls.protect("consent_events", grants="SELECT, INSERT")
     # An erasure takes the contact out of an event; what was agreed to stays as it was said.
     rls.script("GRANT UPDATE (contact_id, actor) ON app.consent_events TO authenticated_user;")
-    _dispatch()
 
 
 def _consent() -> None:
@@ -107,15 +106,6 @@ def _broadcasts() -> None:
       PRIMARY KEY (creator_id, id)
     );
     CREATE INDEX broadcasts_running ON app.broadcasts (creator_id) WHERE state = 'running';
-    """)
-
-
-def _dispatch() -> None:
-    # Whose broadcasts run; never what they say, nor to whom.
-    rls.script("""
-    CREATE POLICY dispatch_sees_running ON app.broadcasts FOR SELECT TO cairn_dispatch
-      USING (state = 'running');
-    GRANT SELECT (creator_id, state) ON app.broadcasts TO cairn_dispatch;
     """)
 
 
