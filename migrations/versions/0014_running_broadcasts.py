@@ -13,7 +13,6 @@ def upgrade() -> None:
     rls.begin()
     # Whose broadcasts run; never what they say, nor to whom.
     rls.script("""
-    CREATE INDEX broadcasts_running ON app.broadcasts (creator_id) WHERE state = 'running';
     CREATE POLICY dispatch_sees_running ON app.broadcasts FOR SELECT TO cairn_dispatch
       USING (state = 'running');
     GRANT SELECT (creator_id, state) ON app.broadcasts TO cairn_dispatch;
@@ -25,5 +24,4 @@ def downgrade() -> None:
     rls.script("""
     REVOKE SELECT (creator_id, state) ON app.broadcasts FROM cairn_dispatch;
     DROP POLICY dispatch_sees_running ON app.broadcasts;
-    DROP INDEX app.broadcasts_running;
     """)
