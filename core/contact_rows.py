@@ -124,16 +124,20 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             if cells == [_END] and reader.line_num == line:
                 return
-            # The module's own limit is one for the whole process, and others may have raised it.
-            if any(len(cell) > MAX_CELL for cell in cells):
-                raise csv.Error("a cell is too long")
-            if cells and _END in cells[-1]:
-                raise csv.Error("a quote never closes")
+            _check(cells)
             if any(cell.strip() for cell in cells):
                 yield line, cells[: MAX_COLUMNS + 1]
             line = reader.line_num + 1
     except csv.Error as error:
         raise InvalidInput(f"line {line} can't be read as CSV: {error}", code="bad_csv") from error
+
+
+def _check(cells: Sequence[str]) -> None:
+    # The module's own limit is one for the whole process, and others may have raised it.
+    if any(len(cell) > MAX_CELL for cell in cells):
+        raise csv.Error("a cell is too long")
+    if cells and _END in cells[-1]:
+        raise csv.Error("a quote never closes")
 
 
 def _ended(text: str) -> Iterator[str]:
