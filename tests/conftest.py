@@ -33,6 +33,7 @@ from shared.settings import (
 from shared.utils.ids import new_id
 from tests import network
 from tests.databases import DatabaseUrls, Pool, execute, make_template
+from tests.waiting import PATIENCE_SECONDS
 
 # The developer's own settings must not reach a test; this one asks a test to write its pictures.
 TAKES_SCREENSHOTS = os.environ.get("CAIRN_SCREENSHOTS") == "1"
@@ -168,7 +169,9 @@ def settings(
     """The test's own database, an empty Redis, the session's Chroma, no Ollama."""
     return Settings(
         database=DatabaseSettings(
-            url=SecretStr(database_urls.app), dispatch_url=SecretStr(database_urls.dispatch)
+            url=SecretStr(database_urls.app),
+            dispatch_url=SecretStr(database_urls.dispatch),
+            pool_wait_seconds=PATIENCE_SECONDS,
         ),
         redis=RedisSettings(url=SecretStr(redis_url)),
         chroma=ChromaSettings(url=engines.urls.chroma),
