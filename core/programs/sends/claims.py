@@ -47,12 +47,15 @@ _COLUMNS = """
 id, contact_id, source_kind, source_id, step_key, occurrence, generation, class AS send_class,
 purpose, planned_at, due_at, window_end, channel_id, created_at, defer_reason, deferrals
 """
-# Class by class, the oldest first, each by its own range of one index.
+# Class by class, the oldest first, each by its own range of one index. By slot and moment, which is
+# the order of moments alone, because the planner would else take the list's index for it and read
+# all that was ever sent.
 _CLAIM = f"""
 SELECT s.* FROM unnest($3::text[]) AS k (class) CROSS JOIN LATERAL (
   SELECT {_COLUMNS} FROM app.scheduled_sends
-  WHERE creator_id = $1 AND state = 'waiting' AND class = k.class AND due_at <= $2
-  ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) s
+  WHERE creator_id = $1 AND state = 'waiting' AND class = k.class
+    AND due_slot <= $5 AND due_at <= $2
+  ORDER BY due_slot, due_at LIMIT $4 FOR UPDATE SKIP LOCKED) s
 LIMIT $4
 """  # noqa: S608 - constants only
 _CLAIMED = f"""
@@ -130,7 +133,7 @@ async def claim(
 
     One at a time keeps a person's messages in order and their caps exact.
     """
-    rows = await connection.fetch(_CLAIM, creator_id, now, CLASSES, limit)
+    rows = await connection.fetch(_CLAIM, creator_id, now, CLASSES, limit, slot_of(now))
     return first_of_each(Send(**row) for row in rows)
 
 

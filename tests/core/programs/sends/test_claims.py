@@ -16,6 +16,7 @@ from core.programs.sends.pacing import FARTHEST, Pace, Paces
 from shared.database import DatabaseManager, PgConnection
 from shared.utils.ids import new_id
 from tests.core.programs.coaching import NOW
+from tests.databases import DatabaseUrls, execute
 
 MINUTE = timedelta(minutes=1)
 _ADD = """
@@ -85,6 +86,30 @@ async def test_finding_them_costs_as_many_steps_as_pairs_whatever_waits(
 
 def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
+
+
+async def test_the_next_ones_are_found_beside_any_history(
+    database: DatabaseManager, database_urls: DatabaseUrls, creator: UUID
+) -> None:
+    """Where nearly all that was ever due is done, and most of what is due is a broadcast."""
+    await plan(database, creator, 3000, NOW - 90 * MINUTE)
+    await execute(database_urls.admin, "UPDATE app.scheduled_sends SET state = 'sent'")
+    await plan(database, creator, 1000, NOW - 60 * MINUTE)
+    await plan(database, creator, 2, NOW, "check_in")
+    await execute(database_urls.admin, "ANALYZE app.scheduled_sends")
+    async with database.transaction(creator) as connection:
+        explained = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._CLAIM}",
+            creator,
+            NOW,
+            claims.CLASSES,
+            10,
+            claims.slot_of(NOW),
+        )
+    [read] = [node for node in _nodes(json.loads(explained)[0]["Plan"]) if "Relation Name" in node]
+    assert read["Index Name"] == "scheduled_sends_next"
+    assert read.get("Rows Removed by Filter", 0) == 0
+    assert read["Actual Rows"] * read["Actual Loops"] <= 10
 
 
 async def test_classes_go_in_their_order_and_each_contact_once(
