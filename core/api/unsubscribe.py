@@ -1,6 +1,7 @@
 """/u/{token}: end messages of one purpose. Looking at the page changes nothing; its button does.
 
-Mail scanners and chat previews open every link, so only the POST counts. It works without script.
+Mail scanners and chat previews open every link, so only the POST counts. It works without script,
+and without its looks where the web channel, whose they are, isn't installed.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ router = APIRouter(include_in_schema=False)
 _PAGE = """<!doctype html>
 <html lang="{language}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><title>{title}</title></head>
+<meta name="robots" content="noindex"><title>{title}</title>
+<link rel="stylesheet" href="/static/theme.css">
+<link rel="stylesheet" href="/static/notice.css"></head>
 <body><main><h1>{title}</h1><p>{text}</p>{form}</main></body>
 </html>
 """

@@ -1,5 +1,6 @@
 """The page that ends messages with a click: only the click counts, and only a link of ours."""
 
+import re
 from base64 import b64encode, urlsafe_b64decode
 from uuid import uuid4
 
@@ -46,6 +47,8 @@ async def test_looking_changes_nothing_and_clicking_ends_it(
     page = await browser.get(link)
     assert (page.status_code, "<form method=" in page.text) == (200, True)
     assert "form-action 'self'" in page.headers["content-security-policy"]
+    for style in re.findall(r'href="([^"]+\.css)"', page.text):
+        assert (await browser.get(style)).status_code == 200
     assert not await is_out(runtime, ada, address)
     for _ in range(2):
         assert "no more news" in (await browser.post(link)).text
