@@ -27,14 +27,14 @@ FAR = timedelta(days=3)
 _BARE_CLAIM = """
 SELECT id FROM app.scheduled_sends
 WHERE creator_id = $1 AND class = 'broadcast' AND state = 'waiting' AND due_at <= $2
-ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+ORDER BY due_slot, due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 """
 _BARE = """
 UPDATE app.scheduled_sends SET state = 'sent', settled_at = now()
 WHERE creator_id = $1 AND id IN (
   SELECT id FROM app.scheduled_sends
   WHERE creator_id = $1 AND class = 'broadcast' AND state = 'waiting' AND due_at <= $2
-  ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+  ORDER BY due_slot, due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 """
 Way = Callable[[School], Awaitable[None]]
 
