@@ -47,17 +47,18 @@ _COLUMNS = """
 id, contact_id, source_kind, source_id, step_key, occurrence, generation, class AS send_class,
 purpose, planned_at, due_at, window_end, channel_id, created_at, defer_reason, deferrals
 """
-# Class by class, the oldest first, each by its own range of one index. By slot and moment, which is
-# the order of moments alone, because the planner would else take the list's index for it and read
-# all that was ever sent.
-_CLAIM = f"""
-SELECT s.* FROM unnest($3::text[]) AS k (class) CROSS JOIN LATERAL (
+# Class by class, the oldest first, each by its own range of one index. The planner must see that:
+# by slot and moment, which is the order of moments alone, because the index of the list has that
+# order too and all that was ever sent; and each class by its name, because it knows how many there
+# are of each, and that nearly all may be another's.
+_NEXT = f"""
+SELECT * FROM (
   SELECT {_COLUMNS} FROM app.scheduled_sends
-  WHERE creator_id = $1 AND state = 'waiting' AND class = k.class
-    AND due_slot <= $5 AND due_at <= $2
-  ORDER BY due_slot, due_at LIMIT $4 FOR UPDATE SKIP LOCKED) s
-LIMIT $4
+  WHERE creator_id = $1 AND state = 'waiting' AND class = '{{name}}'
+    AND due_slot <= $3 AND due_at <= $2
+  ORDER BY due_slot, due_at LIMIT $4 FOR UPDATE SKIP LOCKED) {{name}}
 """  # noqa: S608 - constants only
+_CLAIM = " UNION ALL ".join(_NEXT.format(name=name) for name in CLASSES) + " LIMIT $4"
 _CLAIMED = f"""
 SELECT {_COLUMNS} FROM app.scheduled_sends
 WHERE creator_id = $1 AND id = $2 AND state = 'claimed'
@@ -133,7 +134,7 @@ async def claim(
 
     One at a time keeps a person's messages in order and their caps exact.
     """
-    rows = await connection.fetch(_CLAIM, creator_id, now, CLASSES, limit, slot_of(now))
+    rows = await connection.fetch(_CLAIM, creator_id, now, slot_of(now), limit)
     return first_of_each(Send(**row) for row in rows)
 
 
