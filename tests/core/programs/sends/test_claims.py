@@ -91,7 +91,7 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 async def test_the_next_ones_are_found_beside_any_history(
     database: DatabaseManager, database_urls: DatabaseUrls, creator: UUID
 ) -> None:
-    """Where nearly all that was ever due is done, most of what is due is a broadcast or another's."""
+    """Where most of what was ever due is done, and most of what is due is others' or of a class."""
     await plan(database, creator, 3000, NOW - 90 * MINUTE)
     await execute(database_urls.admin, "UPDATE app.scheduled_sends SET state = 'sent'")
     await plan(database, creator, 1000, NOW - 60 * MINUTE)
